@@ -1,0 +1,1 @@
+"""Runs on a machine or a WAN node and reports what happens there."""

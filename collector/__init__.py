@@ -1,0 +1,1 @@
+"""Receives, detects, coordinates, shows."""

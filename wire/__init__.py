@@ -1,0 +1,1 @@
+"""What agent and collector say to each other: structs with limits, and their encoding."""
