@@ -56,7 +56,7 @@ class Done(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Match(Struct, frozen=True, kw_only=True):
-    """One rule on one event. `id` = hash of rule hash and event identity: a repeat is the same match. `fields` are the
+    """One rule on one event. `id` hashes rule hash and event identity: a repeat is the same match. `fields` are the
     event's fields that the rule looked at and found."""
 
     id: str
