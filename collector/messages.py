@@ -56,8 +56,8 @@ class Done(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Match(Struct, frozen=True, kw_only=True):
-    """One rule on one event. `id` hashes rule hash and event identity: a repeat is the same match. `fields` are the
-    event's fields that the rule looked at and found."""
+    """One rule on one event. `id` hashes rule hash and event identity: a repeat is the same match. `fields`
+    are the event's fields that the rule looked at and found."""
 
     id: str
     rule_id: str
