@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from wire import version
 from wire.block import Sha256
@@ -17,7 +17,7 @@ class Approval(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The payload of a `Signed` of kind `approval`: `digest` is `signed.digest` of the command, so a changed byte
     voids it. Times are µs UTC. `register` is the version of the register of approvers the person stood in."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     digest: Sha256
     person: Annotated[str, Meta(max_length=128)]
     force: Force

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from wire import codec, version
 from wire.block import MAX_PACKED_BYTES, AgentId, BlockNumber, BlockRef, Gap, Lane, StreamId
@@ -26,7 +26,7 @@ class BatchHeader(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """`sent` is the agent's clock at sending (µs UTC), `mono` the same moment since boot: the collector
     estimates the skew from the first and keeps both."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     agent: AgentId
     stream: StreamId
     boot: Annotated[str, Meta(max_length=36)] = ""
@@ -49,7 +49,7 @@ class Receipt(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Sent only after the durable append. `through` is the highest block of each lane up to which nothing
     is missing; `stored` and `refused` name the blocks of this batch. `time` is the collector's (µs UTC)."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     time: int
     stored: list[tuple[Lane, int]] = []
     refused: list[Refusal] = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from wire import codec, version
 from wire.errors import HashMismatchError, MalformedError
@@ -30,7 +31,7 @@ MAX_PLAIN_BYTES = 8 << 20
 class Block(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The content of one block. An event's identity is (agent, stream, lane, block, index in `events`)."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     agent: AgentId
     stream: StreamId
     lane: Lane
@@ -69,15 +70,22 @@ def pack(block: Block) -> bytes:
     return codec.compress(codec.encode(block))
 
 
+def pack_encoded(head: Block, events: Sequence[bytes], health: Sequence[bytes]) -> bytes:
+    """As `pack`, for events and samples that are JSON already; `head` is the block without any of its own."""
+    plain = b"".join(
+        (codec.encode(head)[:-1], b',"events":[', b",".join(events), b'],"health":[', b",".join(health), b"]}")
+    )
+    return codec.compress(plain)
+
+
+def announce(lane: Lane, block: int, events: int, packed: bytes) -> BlockRef:
+    """The reference under which a batch carries `packed`."""
+    return BlockRef(lane=lane, block=block, events=events, size=len(packed), sha256=sha256(packed).hexdigest())
+
+
 def reference(block: Block, packed: bytes) -> BlockRef:
     """The announcement of `packed`, as made by `pack(block)`."""
-    return BlockRef(
-        lane=block.lane,
-        block=block.block,
-        events=len(block.events) + len(block.health),
-        size=len(packed),
-        sha256=sha256(packed).hexdigest(),
-    )
+    return announce(block.lane, block.block, len(block.events) + len(block.health), packed)
 
 
 def verify(ref: BlockRef, packed: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from wire import version
 from wire.block import AgentId, Sha256
@@ -22,7 +22,7 @@ class Command(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The payload of a `Signed` of kind `command`. Times are µs UTC; `ttl` is seconds the effect lasts unless
     renewed, after which it ends by itself; `rollback` names the action that undoes it."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     id: CommandId
     agent: AgentId
     verb: Verb

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from wire import version
 from wire.block import AgentId
@@ -97,7 +97,7 @@ class Machine(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class EnrolRequest(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """`csr` is PEM (PKCS #10, RFC 2986), self-signed with a key that never leaves the machine."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     token_id: Annotated[str, Meta(max_length=64)]
     token_secret: Annotated[str, Meta(max_length=128)]
     csr: Annotated[str, Meta(max_length=8_192)]
@@ -108,7 +108,7 @@ class EnrolAnswer(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """`certificate` is the PEM chain, leaf first; `ca` the PEM root to pin; `agents_port` the port of the
     agents' door on the host that was asked; `force_roots` each force's public key (Ed25519, hex) to pin."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     identity: Identity
     certificate: Annotated[str, Meta(max_length=65_536)]
     ca: Annotated[str, Meta(max_length=16_384)]
@@ -120,12 +120,12 @@ class EnrolAnswer(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class RenewRequest(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Sent over the agents' door with the certificate that is about to expire."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     csr: Annotated[str, Meta(max_length=8_192)]
 
 
 class RenewAnswer(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The new chain for the same identity."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     certificate: Annotated[str, Meta(max_length=65_536)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from wire import version
 from wire.block import AgentId
@@ -17,7 +17,7 @@ class Result(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """`code` is stable (`signature`, `expired`, `already_done`, …); `detail` is for people. `until` is when the
     effect ends by itself, µs UTC, 0 where it has no end or no effect."""
 
-    v: int = version.VERSION
+    v: int = field(default_factory=version.current)
     command: CommandId
     agent: AgentId
     outcome: Outcome

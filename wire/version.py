@@ -9,6 +9,12 @@ VERSION = 1
 way, never refused, so that agents and collectors can be upgraded in either order."""
 
 
+def current() -> int:
+    """`VERSION`, as the default of a message's `v`. A plain default would be left out of the encoding
+    (`omit_defaults`), and the next release would then read this one's messages as its own."""
+    return VERSION
+
+
 def check(version: int, what: str) -> None:
     """Raise `VersionError` unless `version` is ours or a neighbour of ours."""
     if not VERSION - 1 <= version <= VERSION + 1:
