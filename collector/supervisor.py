@@ -30,13 +30,21 @@ SUPERVISOR_PID = "LIENPHONG_SUPERVISOR_PID"
 
 
 class Supervisor:
-    """Starts `roles` as processes of their own; `arguments` are passed on to each.
+    """Runs `roles` as processes of their own.
 
-    A process that ends is started again after a pause that doubles up to five seconds; the others go on.
+    Each is started as `program ROLE ARGUMENTS…`. One that ends is started again after a pause that doubles up
+    to five seconds; the others go on.
     """
 
-    def __init__(self, run_directory: Path, arguments: Sequence[str], roles: Sequence[str] = ROLES) -> None:
+    def __init__(
+        self,
+        run_directory: Path,
+        arguments: Sequence[str],
+        roles: Sequence[str] = ROLES,
+        program: Sequence[str] = (sys.executable, "-m", "collector.app"),
+    ) -> None:
         self._run = run_directory
+        self._program = list(program)
         self._arguments = list(arguments)
         self._roles = list(roles)
         self._children: dict[str, asyncio.subprocess.Process] = {}
@@ -89,7 +97,7 @@ class Supervisor:
         receive, send = os.pipe()
         try:
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "collector.app", role, *self._arguments,
+                *self._program, role, *self._arguments,
                 env=_environment(send), pass_fds=(send,), stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
         except OSError:

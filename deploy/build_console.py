@@ -1,4 +1,4 @@
-"""Build hook of the wheel: the console is compiled when the wheel is made, so that no Node is needed afterwards."""
+"""Build hook of the wheel: compiles the console when the wheel is made, so that no Node is needed later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ConsoleBuildHook(BuildHookInterface):  # type: ignore[misc]
-    """Runs `npm ci --ignore-scripts` and the build unless the console is there already (`./dev setup` makes it)."""
+    """Runs `npm ci --ignore-scripts` and the build unless the console is there (`./dev setup` makes it)."""
 
     PLUGIN_NAME = "custom"
 
