@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from wire.block import AgentId, Lane
 from wire.event import Event
-from wire.identity import EnrolAnswer, EnrolRequest, Identity, Machine, RenewAnswer
+from wire.identity import EnrolAnswer, EnrolRequest, Identity, Label, Machine, NodePath, RenewAnswer, Role
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 """Sigma's levels, least first."""
@@ -162,7 +162,9 @@ class Quarantine(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class AgentSeen(Struct, frozen=True, kw_only=True):
-    """What the gateway knows of one agent since its last report."""
+    """What the gateway knows of one agent. `events`, `gaps` and `lost_events` are totals of the stream as the
+    inbox has them, not differences, so that a report that is repeated or lost changes nothing. `serial` is that
+    of the certificate it spoke with: from then on the one before is not accepted any more."""
 
     agent: AgentId
     time: int
@@ -171,6 +173,7 @@ class AgentSeen(Struct, frozen=True, kw_only=True):
     events: int
     gaps: int
     lost_events: int
+    serial: str = ""
 
 
 class Seen(Struct, frozen=True, kw_only=True, tag=True):
@@ -196,6 +199,93 @@ class Certificate(Struct, frozen=True, kw_only=True, tag=True):
     not_after: int
 
 
+class TokenCreate(Struct, frozen=True, kw_only=True, tag=True):
+    """Make an enrolment token, bounded by uses, time, node, label and role. With `allow_reenrol` it may take
+    over a host whose agent is still admitted, which is then revoked. Answered with `TokenCreated`."""
+
+    node: NodePath
+    label: Label
+    role: Role
+    uses: Annotated[int, Meta(ge=1, le=10_000)]
+    days: Annotated[float, Meta(gt=0, le=365)]
+    allow_reenrol: bool = False
+    person: Annotated[str, Meta(max_length=128)] = ""
+
+
+class TokenCreated(Struct, frozen=True, kw_only=True, tag=True):
+    """The token's line, told once: the collector keeps only a hash of its secret."""
+
+    text: str
+
+
+class TokenCard(Struct, frozen=True, kw_only=True):
+    """What can be told of a token. Times are µs UTC; `revoked` is 0 while it is not."""
+
+    id: str
+    node: str
+    label: str
+    role: str
+    uses: int
+    used: int
+    made: int
+    expires: int
+    revoked: int
+    allow_reenrol: bool
+    person: str
+
+
+class TokensList(Struct, frozen=True, kw_only=True, tag=True):
+    """Ask for every token; answered with `Tokens`."""
+
+
+class Tokens(Struct, frozen=True, kw_only=True, tag=True):
+    """Newest first."""
+
+    tokens: list[TokenCard]
+
+
+class TokenRevoke(Struct, frozen=True, kw_only=True, tag=True):
+    """From now on the token enrols nobody; agents enrolled with it stay."""
+
+    id: str
+
+
+class AgentCard(Struct, frozen=True, kw_only=True):
+    """An agent as the fleet knows it. `silent` is an active agent not heard of for a while; `pending` one whose
+    enrolment was cut short. Times are µs UTC, 0 for never."""
+
+    identity: Identity
+    host: str
+    status: Literal["pending", "active", "silent", "quarantined", "revoked"]
+    reason: str
+    version: str
+    os: str
+    enrolled: int
+    last_seen: int
+    skew: int
+    events: int
+    lost_events: int
+
+
+class AgentsList(Struct, frozen=True, kw_only=True, tag=True):
+    """Ask for every agent; answered with `Agents`."""
+
+
+class Agents(Struct, frozen=True, kw_only=True, tag=True):
+    """By node, then host."""
+
+    agents: list[AgentCard]
+
+
+class AgentChange(Struct, frozen=True, kw_only=True, tag=True):
+    """A person's decision on one agent: `revoke` for good, `quarantine` until `release`."""
+
+    agent: AgentId
+    change: Literal["revoke", "quarantine", "release"]
+    reason: Annotated[str, Meta(max_length=2_048)] = ""
+    person: Annotated[str, Meta(max_length=128)] = ""
+
+
 class Fault(Struct, frozen=True, kw_only=True, tag=True):
     """The request was refused. `code` is stable; `retry` says whether the same request may succeed later."""
 
@@ -205,6 +295,20 @@ class Fault(Struct, frozen=True, kw_only=True, tag=True):
 
 
 GatewayRequest = Fetch | Done
-ResponderRequest = Matches | WatchAdmissions | Enrol | Renew | Quarantine | Seen
+ResponderRequest = (
+    Matches
+    | WatchAdmissions
+    | Enrol
+    | Renew
+    | Quarantine
+    | Seen
+    | TokenCreate
+    | TokensList
+    | TokenRevoke
+    | AgentsList
+    | AgentChange
+)
 SignerRequest = SignCertificate
-Answer = Fetched | Accepted | Admissions | Enrolled | Renewed | Certificate | Fault
+Answer = (
+    Fetched | Accepted | Admissions | Enrolled | Renewed | TokenCreated | Tokens | Agents | Certificate | Fault
+)
