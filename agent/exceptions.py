@@ -35,6 +35,10 @@ class SpoolCorruptError(SpoolError):
     """The spool file is not readable as what we wrote."""
 
 
+class SpoolForeignError(SpoolError):
+    """The spool file belongs to another agent or another machine."""
+
+
 class SpoolClosedError(SpoolError):
     """The agent is stopping and takes no more events."""
 
