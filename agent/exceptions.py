@@ -16,7 +16,7 @@ class IdentityMissingError(AgentError):
 
 
 class EnrolError(AgentError):
-    """Enrolment did not happen. `code` is the collector's, or ours where it never answered."""
+    """Enrolment or renewal did not happen. `code` is the collector's, or ours where it never answered."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

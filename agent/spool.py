@@ -140,6 +140,10 @@ class Spool:
                 "totals": self._outbox.totals(),
             }
 
+    def alive(self) -> bool:
+        """False once its thread has ended, which it does only when closed or through a defect."""
+        return self._thread.is_alive()
+
     def close(self, timeout: float) -> bool:
         """Take nothing more, make durable what is here, close the file. False when the disk did not take it all
         within `timeout` seconds."""
