@@ -11,6 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from agent.status import Status
 from agent.tally import Tally
 
+Stop = Callable[[], None]
+
 ADDRESS = "127.0.0.1"
 PREFIX = "lienphong_agent_"
 
@@ -76,7 +78,7 @@ def registry(tally: Tally, describe: Callable[[], Status]) -> CollectorRegistry:
     return own
 
 
-def serve(port: int, source: CollectorRegistry) -> Callable[[], None]:
+def serve(port: int, source: CollectorRegistry) -> Stop:
     """Answer `GET /metrics` on 127.0.0.1:`port` until the returned function is called.
 
     Raises:

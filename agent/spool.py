@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from msgspec import Struct
+
 from agent import cut, own, spoolfile
 from agent.config import SpoolConfig
 from agent.exceptions import SpoolCorruptError, SpoolError, SpoolForeignError, SpoolFullError
@@ -32,6 +34,17 @@ RETRY_SECONDS = 1.0
 """Between two tries to write to a full disk."""
 
 FILE_NAME = "spool.sqlite"
+
+
+class SpoolState(Struct, kw_only=True):
+    """What waits to be delivered. `totals` are events since the spool file was made."""
+
+    stream: str
+    bytes: int
+    max_bytes: int
+    blocks: dict[Lane, int]
+    events: dict[Lane, int]
+    totals: dict[str, int]
 
 
 class Spool:
@@ -127,18 +140,18 @@ class Spool:
             with suppress(SpoolError):
                 self._outbox.give_back()
 
-    def state(self) -> dict[str, object]:
-        """For status and metrics: stream, bytes, blocks and events by lane, totals since the file was made."""
+    def state(self) -> SpoolState:
+        """For status and metrics."""
         with self._lock:
             held = self._outbox.held()
-            return {
-                "stream": self._outbox.stream,
-                "bytes": self._outbox.bytes,
-                "max_bytes": self._config.max_bytes,
-                "blocks": {lane: held.get(lane, (0, 0))[0] for lane in LANES},
-                "events": {lane: held.get(lane, (0, 0))[1] for lane in LANES},
-                "totals": self._outbox.totals(),
-            }
+            return SpoolState(
+                stream=self._outbox.stream,
+                bytes=self._outbox.bytes,
+                max_bytes=self._config.max_bytes,
+                blocks={lane: held.get(lane, (0, 0))[0] for lane in LANES},
+                events={lane: held.get(lane, (0, 0))[1] for lane in LANES},
+                totals=self._outbox.totals(),
+            )
 
     def alive(self) -> bool:
         """False once its thread has ended, which it does only when closed or through a defect."""

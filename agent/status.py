@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from agent.spool import SpoolState
 from agent.supervision import SensorState
 from wire import codec
-from wire.block import Lane
 from wire.errors import MalformedError
 from wire.identity import Identity
 
@@ -22,22 +22,11 @@ TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 1 << 20
 
 
-class SpoolState(Struct, kw_only=True):
-    """What waits to be delivered. `totals` are events since the spool file was made."""
-
-    stream: str
-    bytes: int
-    max_bytes: int
-    blocks: dict[Lane, int]
-    events: dict[Lane, int]
-    totals: dict[str, int]
-
-
 class SensorStatus(SensorState, kw_only=True):
     """A sensor, and what it saw since the agent started."""
 
     events: int = 0
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Status(Struct, kw_only=True):
