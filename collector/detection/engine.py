@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from collector.detection.atoms import RegexAtom
 from collector.detection.explain import Evidence, evidence
 from collector.detection.memo import Memory
 from collector.detection.routing import Router, containing, describe
 from collector.detection.rules import Branch, Inactive, Refused, Rule, RuleSet
+from collector.detection.tree import atoms_of
 from wire.event import Logsource
 
 MEMO_BYTES = 64 * 1024 * 1024
@@ -82,6 +84,11 @@ class Engine:
             KeyError: no active rule has this id.
         """
         return evidence([branch.tree for branch in self._branches[rule_id]], fields)
+
+    def regex_timeouts(self) -> dict[str, int]:
+        """Regular expressions that ran out of time, by their text, and how often."""
+        atoms = {atom for branch in self.ruleset.branches for atom in atoms_of(branch.tree) if isinstance(atom, RegexAtom)}
+        return {atom.describe(): atom.searcher.breaches for atom in atoms if atom.searcher.breaches}
 
     def report(self, sources: Iterable[Logsource] | None = None) -> Report:
         """Which rules run. With `sources`, what the events at hand state of theirs, rules for others are inactive."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from collector.detection.atoms import Atom, ReferenceAtom
+from collector.detection.keywords import Keywords
 from collector.detection.memo import Entry, Memory
 from collector.detection.rules import Rule
 from collector.detection.scan import Column
@@ -64,7 +65,7 @@ class Route:
             if not isinstance(atom, ReferenceAtom):
                 by_field[atom.field][atom] = number
         keywords = by_field.pop(None, None)
-        self._keywords = Column(keywords, masks, memory) if keywords else None
+        self._keywords = Keywords(keywords, masks, memory) if keywords else None
         self._columns = {field: Column(atoms, masks, memory) for field, atoms in by_field.items() if field is not None}
         self._shapes: dict[tuple[str, ...], _Shape] = {}
 
@@ -103,7 +104,9 @@ class Route:
         except TypeError:  # a list has no hash
             mask, found = self._look_up(event, shape)
         if self._keywords is not None:
-            mask |= self._look_up_keywords(event, self._keywords, found)
+            for entry in self._keywords.search(event):
+                mask |= entry[0]
+                found.append(entry[1])
         if not mask & self._low:
             return []
         return self._survivors(event, mask, found, shape)
@@ -116,15 +119,6 @@ class Route:
                 mask |= entry[0]
                 found.append(entry[1])
         return mask, found
-
-    def _look_up_keywords(self, event: Event, column: Column, found: list[Hits]) -> int:
-        mask = 0
-        for value in event.values():
-            entry = column.entry_of(value)
-            if entry:
-                mask |= entry[0]
-                found.append(entry[1])
-        return mask
 
     def _survivors(self, event: Event, mask: int, found: list[Hits], shape: _Shape) -> list[Rule]:
         mask |= self._given

@@ -51,7 +51,8 @@ class Column:
         long = sorted([literal for literal in places if len(literal) > _SHORT])
         if len(long) <= _FEW:
             long = []
-        self._searched = [(literal, place) for literal, place in places.items() if literal not in set(long)]
+        scanned = set(long)
+        self._searched = [(literal, place) for literal, place in places.items() if literal not in scanned]
         self._places = [places[literal] for literal in long]
         self._automaton = AhoCorasick(long) if long else None
 

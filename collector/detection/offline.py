@@ -1,0 +1,232 @@
+"""Detection over files: work items in, results out; the same code in one process or in several."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from evtx import PyEvtxParser
+from msgspec import Struct
+
+from collector.detection.engine import Engine
+from collector.detection.exceptions import EventError, EventFileError
+from collector.detection.inputs import MAX_LINE, STDIN, Lines, TooLong, blocks, is_evtx, opened
+from collector.detection.normalise import Fields, normalise, stated, time_of
+from wire.event import Logsource
+
+MAX_REASONS = 100
+"""Refused events of one work item that are described; the others are counted."""
+MAX_EVTX = 4 * 1024 * 1024 * 1024
+"""Bytes of an event log once decompressed."""
+_HEAD = 4_096
+
+
+class Work(Struct, array_like=True):
+    """Some events of one file: lines, or a whole event log by its path."""
+
+    file: str
+    index: int = 0
+    line: int = 0
+    texts: list[bytes] = []
+    evtx: str = ""
+
+
+class Found(Struct, array_like=True):
+    """A match: the rule by its position in the rule set, the event by its position in the file."""
+
+    rule: int
+    index: int
+    time: str | None
+
+
+class Bad(Struct, array_like=True):
+    """An event that was refused. `line` is 1-based; 0 where the file has no lines."""
+
+    index: int
+    line: int
+    reason: str
+
+
+class Result(Struct, array_like=True):
+    """What a work item amounts to. `refused` counts; `bad` describes the first of them; `failure` ended the file."""
+
+    file: str
+    events: int = 0
+    unrouted: int = 0
+    refused: int = 0
+    found: list[Found] = []
+    bad: list[Bad] = []
+    sources: list[Logsource] = []
+    failure: str = ""
+
+
+def work_items(name: str) -> Iterator[Work | Result]:
+    """The file cut into work; what cannot be read is told as a result.
+
+    Raises:
+        EventFileError: the file cannot be read any further.
+    """
+    with opened(name) as stream:
+        head = stream.read(_HEAD)
+        if is_evtx(head):
+            yield from _evtx_items(name, head, stream)
+            return
+        for part in blocks(stream, head):
+            if isinstance(part, TooLong):
+                reason = f"longer than {MAX_LINE // 1024 // 1024} MiB"
+                yield Result(name, refused=1, bad=[Bad(0, part.line, reason)])
+            else:
+                yield _lines_item(name, part)
+
+
+def _lines_item(name: str, part: Lines) -> Work:
+    return Work(name, part.index, part.line, part.texts)
+
+
+def _evtx_items(name: str, head: bytes, stream: IO[bytes]) -> Iterator[Work]:
+    """An event log is read in place where it can be; it needs seeking, so a stream is written to a file first."""
+    if name != STDIN:
+        with Path(name).open("rb") as raw:
+            if is_evtx(raw.read(len(head))):
+                yield Work(name, evtx=name)
+                return
+    with tempfile.NamedTemporaryFile(suffix=".evtx") as copy:
+        copy.write(head)
+        shutil.copyfileobj(_Limited(stream, name), copy, 1024 * 1024)  # type: ignore[misc]
+        copy.flush()
+        yield Work(name, evtx=copy.name)
+
+
+class _Limited:
+    """Stops a decompression bomb at the size that no event log has."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._left = MAX_EVTX
+
+    def read(self, size: int) -> bytes:
+        chunk = self._stream.read(size)
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise EventFileError(f"{self._name}: unpacks to more than {MAX_EVTX // 1024**3} GiB")
+        return chunk
+
+
+def detect(engine: Engine, names: Iterable[str], jobs: int = 1, default: Logsource | None = None) -> Iterator[Result]:
+    """Match every event of the files, in order; `jobs` processes share the work, `default` is the log source of events
+    that state none.
+
+    Raises:
+        DetectionError: a worker process died.
+    """
+    from collector.detection.workers import Workers
+
+    worker = Worker(engine, default)
+    if jobs == 1:
+        for item in _all_items(names):
+            yield worker.do(item) if isinstance(item, Work) else item
+        return
+    workers = Workers(jobs, worker.do)
+    try:
+        yield from workers.results(_all_items(names))
+    finally:
+        workers.close()
+
+
+def _all_items(names: Iterable[str]) -> Iterator[Work | Result]:
+    for name in names:
+        try:
+            yield from work_items(name)
+        except EventFileError as error:
+            yield Result(name, failure=str(error))
+
+
+class Worker:
+    """Does work items with one engine. `default` is the log source of events that state none."""
+
+    def __init__(self, engine: Engine, default: Logsource | None = None) -> None:
+        self._engine = engine
+        self._default = default
+        self._rules = {rule.id: position for position, rule in enumerate(engine.ruleset.rules)}
+        self._flat = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
+        self._any = msgspec.json.Decoder()
+        self._nested = False
+
+    def do(self, work: Work) -> Result:
+        """Decode and match."""
+        result = Result(work.file, found=[], bad=[])
+        self._engine.unrouted = 0
+        self._engine.seen.clear()
+        if work.evtx:
+            self._event_log(work, result)
+        else:
+            self._lines(work, result)
+        result.unrouted = self._engine.unrouted
+        result.sources = list(self._engine.seen)
+        return result
+
+    def _lines(self, work: Work, result: Result) -> None:
+        for offset, text in enumerate(work.texts):
+            try:
+                fields, logsource = self._decoded(text)
+            except (msgspec.DecodeError, EventError, RecursionError, UnicodeDecodeError) as error:
+                line = work.line + offset if work.line else 0
+                _refuse(result, work.index + offset, line, _reason(error))
+                continue
+            result.events += 1
+            self._match(fields, logsource or self._default, work.index + offset, result)
+
+    def _decoded(self, text: bytes) -> tuple[Fields, Logsource | None]:
+        """Flat events are the common case and decode at once; a nested one tells what to expect of the next."""
+        if not self._nested:
+            try:
+                fields: Fields = self._flat.decode(text)
+            except msgspec.ValidationError:
+                self._nested = True
+            else:
+                return fields, stated(fields)
+        event = self._any.decode(text)
+        fields, logsource = normalise(event)
+        self._nested = len(fields) != len(event) or any([isinstance(value, list) for value in fields.values()])
+        return fields, logsource
+
+    def _event_log(self, work: Work, result: Result) -> None:
+        index = 0
+        try:
+            for record in PyEvtxParser(work.evtx, number_of_threads=1).records_json():
+                self._record(record, index, result)
+                index += 1
+        except (RuntimeError, OSError, ValueError) as error:
+            result.failure = f"{work.file}: after {index} events: {' '.join(str(error).split())[:300]}"
+
+    def _record(self, record: dict[str, str], index: int, result: Result) -> None:
+        try:
+            fields = normalise(self._any.decode(record["data"])).fields
+        except (msgspec.DecodeError, EventError, RecursionError) as error:
+            _refuse(result, index, 0, _reason(error))
+            return
+        result.events += 1
+        self._match(fields, None, index, result)
+
+    def _match(self, fields: Fields, logsource: Logsource | None, index: int, result: Result) -> None:
+        matches = self._engine.match(fields, logsource)
+        if matches:
+            time = time_of(fields)
+            result.found += [Found(self._rules[match.rule.id], index, time) for match in matches]
+
+
+def _refuse(result: Result, index: int, line: int, reason: str) -> None:
+    result.refused += 1
+    if len(result.bad) < MAX_REASONS:
+        result.bad.append(Bad(index, line, reason))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return " ".join(str(error).split())[:300]
