@@ -48,6 +48,8 @@ class AuditSocket:
             AuditError: no audit in this kernel, or no privilege.
         """
         self.overruns = 0
+        self.passed_over: set[int] = set()
+        """Types of records that `drain` met and did not want; for the reader to look at and clear."""
         self._early: list[bytes] = []
         self._sequence = 0
         try:
@@ -98,7 +100,7 @@ class AuditSocket:
         left or another might not fit. Returns the new offset."""
         view = memoryview(batch)
         receive = self._socket.recv_into
-        unpack = HEADER.unpack_from
+        unpack, set_size, passed_over = HEADER.unpack_from, struct.pack_into, self.passed_over.add
         used = self._drain_early(view, used, wanted)
         while used + MAX_RECORD_BYTES <= len(batch):
             try:
@@ -110,9 +112,12 @@ class AuditSocket:
                     raise
                 self.overruns += 1
                 continue
-            if unpack(batch, used)[1] in wanted:
-                struct.pack_into("=I", batch, used, size)
+            kind = unpack(batch, used)[1]
+            if kind in wanted:
+                set_size("=I", batch, used, size)
                 used += size
+            else:
+                passed_over(kind)
         return used
 
     def _drain_early(self, view: memoryview, used: int, wanted: frozenset[int]) -> int:
@@ -120,10 +125,13 @@ class AuditSocket:
             if used + MAX_RECORD_BYTES > len(view):
                 del self._early[:place]
                 return used
-            if HEADER.unpack_from(data)[1] in wanted:
-                view[used : used + len(data)] = data
-                struct.pack_into("=I", view, used, len(data))
-                used += len(data)
+            kind = HEADER.unpack_from(data)[1]
+            if kind not in wanted:
+                self.passed_over.add(kind)
+                continue
+            view[used : used + len(data)] = data
+            struct.pack_into("=I", view, used, len(data))
+            used += len(data)
         self._early.clear()
         return used
 

@@ -1,0 +1,88 @@
+"""Opens, as root, just the files the configuration names: for reading, regular files, never through a link."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from agent.helper.exceptions import OpenRefusedError
+
+MAX_NEIGHBOURS = 4_096
+"""How many entries of a directory are looked at to find a rotated file."""
+
+DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class AllowedFiles:
+    """The list, fixed when the agent starts."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = frozenset(paths)
+
+    def open(self, path: str, inode: int = 0) -> int:
+        """A descriptor of the file, to be closed by the caller. With `inode`, of the file with that number in the
+        same directory whose name begins with this one's: a log goes on under such a name when it is rotated.
+
+        Raises:
+            OpenRefusedError: not on the list, not there, a link, or no regular file.
+        """
+        if path not in self._paths:
+            raise OpenRefusedError(f"{path}: not among sensors.logs.files of the configuration")
+        directory = _open_directory(PurePosixPath(path).parent)
+        try:
+            name = PurePosixPath(path).name
+            if inode:
+                name = _neighbour(directory, name, inode, path)
+            return _open_regular(directory, name, path)
+        finally:
+            os.close(directory)
+
+
+def _open_directory(path: PurePosixPath) -> int:
+    """Step by step, so that no component may be a link somebody put there."""
+    here = os.open("/", DIRECTORY)
+    for part in path.parts[1:]:
+        try:
+            there = os.open(part, DIRECTORY, dir_fd=here)
+        except OSError as error:
+            raise _refusal(str(path), error) from error
+        finally:
+            os.close(here)
+        here = there
+    return here
+
+
+def _neighbour(directory: int, name: str, inode: int, path: str) -> str:
+    readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        with os.scandir(readable) as entries:
+            for _, entry in zip(range(MAX_NEIGHBOURS), entries, strict=False):
+                if entry.name.startswith(name) and entry.inode() == inode:
+                    return entry.name
+    finally:
+        os.close(readable)
+    raise OpenRefusedError(f"{path}: no file beside it has inode {inode}", absent=True)
+
+
+def _open_regular(directory: int, name: str, path: str) -> int:
+    try:
+        file = os.open(name, FILE, dir_fd=directory)
+    except OSError as error:
+        raise _refusal(path, error) from error
+    state = os.fstat(file)
+    if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:
+        return file
+    os.close(file)
+    what = "not a regular file" if state.st_nlink == 1 else "it has more than one name (hard links)"
+    raise OpenRefusedError(f"{path}: {what}")
+
+
+def _refusal(path: str, error: OSError) -> OpenRefusedError:
+    if isinstance(error, FileNotFoundError):
+        return OpenRefusedError(f"{path}: not there", absent=True)
+    if os.path.realpath(path) != path:
+        return OpenRefusedError(f"{path}: leads through a symbolic link; name the real path in the configuration")
+    return OpenRefusedError(f"{path}: {error.strerror}")
