@@ -20,7 +20,6 @@ from collector.messages import (
     AgentChange,
     Agents,
     AgentsList,
-    Answer,
     Fault,
     ResponderRequest,
     TokenCreate,
@@ -127,7 +126,7 @@ def _token(options: argparse.Namespace) -> TokenCreate:
 
 def _ask(options: argparse.Namespace, request: ResponderRequest, kind: type[T]) -> T:
     layout = Layout(options.data.absolute())
-    with Door(layout.door("responder"), Answer) as door:
+    with Door(layout.door("responder")) as door:
         answer = door.ask(request, ASK_S)
     if isinstance(answer, kind):
         return answer
