@@ -81,7 +81,8 @@ class Inbox(Protocol):
         ...
 
     def fetch(self, after: int, limit: int) -> tuple[list[InboxBlock], int]:
-        """Up to `limit` blocks after sequence number `after`, in order, and the newest sequence number."""
+        """Up to `limit` blocks after sequence number `after`, in order, and the newest sequence number. What a
+        fetch begins with never depends on what was appended since."""
         ...
 
     def done(self, consumer: Consumer, seq: int) -> None:

@@ -30,6 +30,9 @@ CACHE_KIB = 8_192
 PRUNE_EVERY = 64
 """Blocks that consumers pass before the writer forgets them: pruning is a delete for each."""
 
+FETCH_BYTES = 32 << 20
+"""A fetch ends early over this, always at the same block: it has to fit into one frame of the door."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS block (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -89,9 +92,15 @@ class SqliteInbox:
             "SELECT seq, identity, host, stream, lane, number, sha256, received, skew, packed"
             " FROM block WHERE seq > ? ORDER BY seq LIMIT ?"
         )
+        blocks: list[InboxBlock] = []
+        size = 0
         with self._reading:
-            rows = list(self._reader.execute(sql, (after, limit)))
-        return [_block(row) for row in rows], self._head
+            for row in self._reader.execute(sql, (after, limit)):
+                size += len(row[-1])
+                if blocks and size > FETCH_BYTES:
+                    break
+                blocks.append(_block(row))
+        return blocks, self._head
 
     def done(self, consumer: Consumer, seq: int) -> None:
         """See `Inbox.done`."""

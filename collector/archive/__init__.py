@@ -1,0 +1,1 @@
+"""The archive: every event on disk, by scope and hour, exactly once."""
