@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def run(directory: Path, gateway: Path, ready: Callable[[], None]) -> None:
     """Archive until SIGTERM. `directory` is this process's own; `gateway` the gateway's door."""
     cursor = Cursor(directory / "archiver.sqlite")
     with Door(gateway) as door:
-        loop = Loop("archiver", door, cursor, RawArchive(directory / "raw", cursor), BLOCKS)
+        loop = Loop("archiver", door, cursor, RawArchive(directory / "raw", cursor), threading.Event(), BLOCKS)
         loop.stop_on_signals()
         ready()
         loop.run()

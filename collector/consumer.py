@@ -67,9 +67,17 @@ class Loop:
     loop tries again after a jittered pause.
     """
 
-    def __init__(self, consumer: Consumer, door: Door, cursor: Cursor, work: Work, limit: int = 64) -> None:
+    def __init__(
+        self,
+        consumer: Consumer,
+        door: Door,
+        cursor: Cursor,
+        work: Work,
+        stopping: threading.Event,
+        limit: int = 64,
+    ) -> None:
         self._consumer, self._door, self._cursor, self._work, self._limit = consumer, door, cursor, work, limit
-        self.stopping = threading.Event()
+        self.stopping = stopping
 
     def stop_on_signals(self) -> None:
         """SIGTERM and SIGINT end the loop after the work under way."""

@@ -93,6 +93,30 @@ class Matches(Struct, frozen=True, kw_only=True, tag=True):
     rules: list[RuleCard]
 
 
+class RuleTrouble(Struct, frozen=True, kw_only=True):
+    """A rule that does not run, and why. `line` is 1-based, 0 where the whole file is meant."""
+
+    rule_id: str
+    file: str
+    line: int
+    reason: str
+
+
+class RuleReport(Struct, frozen=True, kw_only=True, tag=True):
+    """What became of the rules when they were last loaded. The counts add up to all that were found; the lists
+    are cut at `MAX_TROUBLES`."""
+
+    loaded: int
+    active: int
+    inactive: int
+    refused: int
+    inactive_rules: list[RuleTrouble]
+    refused_rules: list[RuleTrouble]
+
+
+MAX_TROUBLES = 500
+
+
 class Accepted(Struct, frozen=True, kw_only=True, tag=True):
     """The request took effect and is durable."""
 
@@ -297,6 +321,7 @@ class Fault(Struct, frozen=True, kw_only=True, tag=True):
 GatewayRequest = Fetch | Done
 ResponderRequest = (
     Matches
+    | RuleReport
     | WatchAdmissions
     | Enrol
     | Renew
