@@ -101,6 +101,7 @@ class Connection:
                 raise UplinkError(f"{self.address.url()}: answer not complete within {self._timeout:g} s")
         if response.length:
             raise http.client.IncompleteRead(bytes(content), response.length)
+        response.close()  # read1 leaves it open at its end, and the connection busy
         return bytes(content)
 
 
