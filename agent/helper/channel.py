@@ -48,11 +48,7 @@ class StartAudit(Struct, frozen=True, tag="start"):
     """Take part in the audit system and send its records."""
 
 
-class StopAudit(Struct, frozen=True, tag="stop"):
-    """Leave the audit system as it was found."""
-
-
-Request = OpenFile | ListProcesses | FindProcess | ProbeAudit | StartAudit | StopAudit
+Request = OpenFile | ListProcesses | FindProcess | ProbeAudit | StartAudit
 
 
 class Done(Struct, frozen=True, omit_defaults=True, tag="done"):

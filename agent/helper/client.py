@@ -20,8 +20,9 @@ ANSWER_SECONDS = 10.0
 
 
 class RecordBatch(Struct, frozen=True):
-    """Records as they came from the kernel, (type, text) each, and what never came: the counts are totals since
-    the helper started."""
+    """Records as they came from the kernel, (type, text) each, and how many never came since the batch before:
+    lost by the kernel, lost by the helper (its queue was full), and how often the kernel found the helper too slow
+    to take an unknown number of them."""
 
     mode: str
     lost_by_kernel: int
@@ -97,22 +98,16 @@ class HelperClient:
         if isinstance(answer, channel.Refused):
             raise AuditError(answer.message)
 
-    def stop_audit(self) -> None:
-        """Leave the audit system as it was found.
-
-        Raises:
-            HelperError: the helper is gone.
-        """
-        self._ask(channel.StopAudit())
-
     def records(self, stop: threading.Event, poll_seconds: float = 0.5) -> Iterator[RecordBatch]:
-        """Batches as they come, until `stop` is set.
+        """Batches as they come, until `stop` is set and none waits.
 
         Raises:
             HelperError: the helper is gone.
         """
-        while not stop.is_set():
-            if not select.select([self._records], [], [], poll_seconds)[0]:
+        while True:
+            if not select.select([self._records], [], [], 0 if stop.is_set() else poll_seconds)[0]:
+                if stop.is_set():
+                    return
                 continue
             packet = self._records.recv(HEAD.size + BATCH_BYTES)
             if not packet:

@@ -1,7 +1,7 @@
 """Records on their way from the helper to the main process: never waited for, bounded, every drop told.
 
-A packet is a head (mode, records lost by the kernel, records dropped here, times the kernel found us too slow)
-and a batch of records as `netlink.split` takes them apart.
+A packet is a head (mode; since the packet before: records lost by the kernel, records dropped here, times that the
+kernel found us too slow) and a batch of records as `netlink.split` takes them apart.
 """
 
 from __future__ import annotations
@@ -26,23 +26,25 @@ class Outflow:
     """A queue that outlives the main process it feeds."""
 
     def __init__(self) -> None:
-        self.dropped = 0
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
-        self._told = b""
+        self._dropped = 0
+        self._told = ("off", 0, 0, 0)
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
     def put(self, batch: bytes, mode: str, lost: int, overruns: int) -> None:
-        """Queue a batch; an empty one only when there is a new figure to tell."""
+        """Queue a batch; an empty one only when there is news. `lost` and `overruns` are totals."""
         if self._bytes + len(batch) > MAX_WAITING_BYTES:
-            self.dropped += sum(1 for _ in netlink.split(batch))
+            self._dropped += sum(1 for _ in netlink.split(batch))
             return
-        head = HEAD.pack(MODES.index(mode), lost, self.dropped, overruns)
-        if not batch and head == self._told:
+        now = (mode, lost, self._dropped, overruns)
+        if not batch and now == self._told:
             return
-        self._told = head
+        news = (total - told for total, told in zip(now[1:], self._told[1:], strict=True))
+        head = HEAD.pack(MODES.index(mode), *news)
+        self._told = now
         self._waiting.append(head + batch)
         self._bytes += HEAD.size + len(batch)
 

@@ -119,8 +119,6 @@ class Server:
                     answer = channel.Probed(verdict.probe())
                 case channel.StartAudit():
                     self._start()
-                case channel.StopAudit():
-                    self.close()
         except OpenRefusedError as error:
             answer = channel.Refused(str(error), error.absent)
         except AuditError as error:

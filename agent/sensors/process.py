@@ -1,0 +1,136 @@
+"""Process starts as the kernel reports them, in the fields of Sigma's `process_creation`."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from agent import clock
+from agent.config import ProcessConfig
+from agent.exceptions import HelperError, SensorError
+from agent.helper import rules, verdict
+from agent.helper.client import HelperClient, RecordBatch
+from agent.sensor import Availability, Sink
+from agent.sensors import scrub
+from agent.sensors.accounts import UNSET, Accounts
+from agent.sensors.ancestry import Ancestry
+from agent.sensors.records import Assembler, ExecRecord, string
+from wire.event import Event, Logsource, Value
+
+SOURCE = Logsource(product="linux", category="process_creation")
+
+MAX_COMMAND = 32_768
+"""Characters of `CommandLine`; a longer one is cut, and `CommandLineLength` tells how long it was."""
+
+
+class ProcessSensor:
+    """Needs the root helper, which takes part in the audit system for it."""
+
+    name = "process"
+
+    def __init__(self, config: ProcessConfig, helper: HelperClient | None) -> None:
+        self._config = config
+        self._helper = helper
+
+    def availability(self) -> Availability:
+        """Asks the audit system through the helper; or directly, where this process is root itself."""
+        if not self._config.enabled:
+            return Availability(False, "switched off", "Set sensors.process.enabled: true.")
+        if self._helper is None and os.geteuid() != 0:
+            return Availability(False, "needs the root helper", "Start the agent as root.")
+        try:
+            found = self._helper.probe_audit() if self._helper else verdict.probe()
+        except HelperError as error:
+            return Availability(False, str(error), "Start the agent again.")
+        return Availability(found.works, found.reason, found.fix)
+
+    def run(self, sink: Sink, stop: threading.Event) -> None:
+        """Emit every start in the `security` lane until `stop` is set.
+
+        Raises:
+            SensorError: no helper, or the audit system cannot be used.
+        """
+        if self._helper is None:
+            raise SensorError("process starts need the root helper: start the agent as root")
+        try:
+            starts = Starts(self._helper)
+            self._helper.start_audit()
+            for batch in self._helper.records(stop):
+                _count_losses(batch, sink)
+                if events := starts.events(batch.records):
+                    sink.emit_many("security", events)
+                if lost := starts.take_incomplete():
+                    sink.count("lost_starts", lost)
+        except HelperError as error:
+            raise SensorError(f"process starts: {error}") from error
+
+
+class Starts:
+    """Turns records into events; knows who started whom."""
+
+    def __init__(self, helper: HelperClient) -> None:
+        """Reads what runs already.
+
+        Raises:
+            HelperError: the helper is gone.
+        """
+        self._assembler = Assembler(rules.exec_calls())
+        self._accounts = Accounts()
+        self._ancestry = Ancestry(helper.image_of, lambda given: " ".join(scrub.arguments(given)))
+        self._ancestry.seed(helper.processes())
+
+    def events(self, records: list[tuple[int, bytes]]) -> list[Event]:
+        """The starts that these records complete, in order."""
+        self._ancestry.refresh()
+        to_mono = clock.mono_us() - clock.now_us()
+        return [self._event(record, to_mono) for record in self._assembler.feed(records)]
+
+    def take_incomplete(self) -> int:
+        """How many starts were seen only in part since the last call."""
+        lost, self._assembler.incomplete = self._assembler.incomplete, 0
+        return lost
+
+    def _event(self, record: ExecRecord, to_mono: int) -> Event:
+        call = record.syscall
+        pid, parent_pid = int(call["pid"]), int(call["ppid"])
+        image = string(call["exe"])
+        command = " ".join(scrub.arguments(record.arguments))
+        parent = self._ancestry.program(parent_pid)
+        mono = max(0, record.time_us + to_mono)
+        # The kernel's stamp is up to a millisecond early, and a start is never later than what it started.
+        self._ancestry.started(pid, image, command, mono + 1_000)
+        fields: dict[str, Value] = {
+            "Image": image,
+            "CommandLine": command[:MAX_COMMAND],
+            "CurrentDirectory": record.cwd,
+            "User": self._accounts.name(int(call["uid"])),
+            "ProcessId": pid,
+            "ParentProcessId": parent_pid,
+            "ParentImage": parent.image,
+            "ParentCommandLine": parent.command,
+            "uid": int(call["uid"]),
+            "euid": int(call["euid"]),
+        }
+        if len(command) > MAX_COMMAND or record.truncated:
+            fields["CommandLineLength"] = len(command)
+        _add_session(fields, call)
+        return Event(time=record.time_us, mono=mono, source=SOURCE, origin="kernel", fields=fields)
+
+
+def _add_session(fields: dict[str, Value], call: dict[str, str]) -> None:
+    """Who logged in, in which session and on which terminal: only where somebody did."""
+    if (session := int(call["ses"])) != UNSET:
+        fields["LogonId"] = session
+    if (login := int(call["auid"])) != UNSET:
+        fields["auid"] = login
+    if call["tty"] != "(none)":
+        fields["TerminalId"] = call["tty"]
+
+
+def _count_losses(batch: RecordBatch, sink: Sink) -> None:
+    if batch.lost_by_kernel:
+        sink.count("lost_records_kernel", batch.lost_by_kernel)
+    if batch.lost_by_helper:
+        sink.count("lost_records_helper", batch.lost_by_helper)
+    if batch.overruns:
+        sink.count("lost_overruns", batch.overruns)
