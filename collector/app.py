@@ -7,9 +7,11 @@ import asyncio
 import fcntl
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 
 from collector import cli, serve
 from collector.exceptions import CollectorError, SetupError
@@ -30,18 +32,78 @@ async def signer(layout: Layout, settings: Settings) -> None:
     from collector.messages import SignerRequest
     from collector.trust.signer import Signer
 
-    await serve_door(layout.door("signer"), SignerRequest, Signer(layout).answer, ready=announce_ready)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    callers = () if settings.service_uid is None else (settings.service_uid,)
+    door = await serve_door(layout.door("signer"), SignerRequest, Signer(layout).answer, allowed_uids=callers)
+    announce_ready()
+    await stopping.wait()
+    await door.close()
 
 
 async def responder(layout: Layout, settings: Settings) -> None:
     """Enrolment, alerts, people, API and console."""
+    from collector import console
+    from collector.responder import serve
+
+    await serve(
+        state_url=layout.state_url(settings),
+        doors_dir=layout.run,
+        web=(settings.bind, settings.web_port),
+        cert=layout.tls / "web.pem",
+        key=layout.tls / "web.key.pem",
+        hostnames=settings.hostnames,
+        console_dir=console.DIST,
+        agents_port=settings.agents_port,
+        ca_pem=layout.root_certificate,
+        ready=announce_ready,
+    )
 
 
-Wire = Callable[[Layout, Settings], Coroutine[None, None, None]]
+async def gateway(layout: Layout, settings: Settings) -> None:
+    """The agents' door, enrolment and the inbox."""
+    from collector.gateway.service import serve
+
+    await serve(
+        bind=settings.bind,
+        agents_port=settings.agents_port,
+        enrol_port=settings.enrol_port,
+        tls_dir=layout.tls,
+        inbox_path=layout.room("inbox") / "inbox.sqlite",
+        doors_dir=layout.run,
+        limit_bytes=settings.limits.inbox_bytes,
+        min_free_bytes=settings.limits.min_free_bytes,
+        metrics_port=settings.metrics_port,
+        ready=announce_ready,
+    )
+
+
+def detector(layout: Layout, settings: Settings) -> None:
+    """Rules over events."""
+    from collector import content
+    from collector.detector import run
+
+    rules = [Path(path) for path in settings.rules] or [content.shipped("rules")]
+    run(layout.room("detector"), rules, layout.door("gateway"), layout.door("responder"), announce_ready)
+
+
+def archiver(layout: Layout, _settings: Settings) -> None:
+    """Events to files by scope and hour."""
+    from collector.archiver import run
+
+    run(layout.room("archive"), layout.door("gateway"), announce_ready)
+
+
+Wire = Callable[[Layout, Settings], Coroutine[None, None, None] | None]
+"""Does the work and returns, or returns the coroutine that does it."""
 
 WIRES: dict[str, Wire] = {
     "signer": signer,
     "responder": responder,
+    "gateway": gateway,
+    "detector": detector,
+    "archiver": archiver,
 }
 
 
@@ -58,7 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = serve.effective(layout.data, options)
         held = _take(layout, options.role)
         drop(settings.signer_uid if options.role == "signer" else settings.service_uid, settings.service_uid)
-        asyncio.run(WIRES[options.role](layout, settings))
+        work = WIRES[options.role](layout, settings)
+        if work is not None:
+            asyncio.run(work)
         os.close(held)
     except CollectorError as error:
         log.error("%s", error)

@@ -63,9 +63,7 @@ def initialise(data: Path, hostnames: list[str], node: str = "tinh") -> Made:
         root = ceremony.hold(layout, settings.hostnames)
         _give_keys(layout, settings)
         made = _people(layout, settings, fingerprint(root))
-        write_private(data / FILE, dump(settings).encode(), 0o640)
-        if settings.service_uid is not None:
-            os.chown(data / FILE, 0, settings.service_uid)
+        write_private(data / FILE, dump(settings).encode())
     finally:
         os.umask(previous)
     return made
