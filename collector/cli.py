@@ -23,8 +23,9 @@ Receives what agents report, matches Sigma rules, and shows alerts.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; exit status 0 = done, 1 = an error told on standard error, 2 = wrong usage."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(words[0] if words else "")
+    options = parser.parse_args(words)
     if options.run is None:
         parser.print_help()
         return 2
@@ -39,17 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    """Every verb with its help; arguments of the chosen one only, because they load its room."""
     parser = argparse.ArgumentParser(
         prog="lienphong-collector", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.set_defaults(run=None)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
-    _add_init(verbs)
-    _add_serve(verbs)
-    _add_token(verbs)
-    _add_agents(verbs)
-    _add_detect(verbs)
+    for name, (text, add) in VERBS.items():
+        verb = verbs.add_parser(name, help=text)
+        if name == chosen:
+            add(verb)
     return parser
 
 
@@ -58,14 +59,12 @@ def data_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the collector's data directory")
 
 
-def _add_init(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser(
-        "init",
-        help="make a new collector: keys, certificates, an administrator, an enrolment token",
-        description="Makes a new collector in DIR. Prints where the administrator's one-time password and the "
-        "enrolment token lie (files only you can read), and the fingerprint of the root that agents pin. "
-        "Afterwards move DIR/offline to removable media, and its passphrase (DIR/secrets/root-passphrase) to "
-        "somewhere else: with both, anybody is the collector.",
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Makes a new collector in DIR. Prints where the administrator's one-time password and the enrolment token "
+        "lie (files only you can read), and the fingerprint of the root that agents pin. Afterwards move "
+        "DIR/offline to removable media, and its passphrase (DIR/secrets/root-passphrase) to somewhere else: with "
+        "both, anybody is the collector."
     )
     data_argument(parser)
     parser.add_argument(
@@ -79,12 +78,10 @@ def _add_init(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(run=_init)
 
 
-def _add_serve(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser(
-        "serve",
-        help="run the collector",
-        description="Runs the signer, responder, gateway, detector and archiver as processes of their own and "
-        "restarts what dies. Logs one line when all are ready. Stop it with SIGTERM or Ctrl-C.",
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Runs the signer, responder, gateway, detector and archiver as processes of their own and restarts what "
+        "dies. Logs one line when all are ready. Stop it with SIGTERM or Ctrl-C."
     )
     add_serve_arguments(parser)
     parser.set_defaults(run=_serve)
@@ -101,28 +98,23 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--playbooks", action="append", metavar="DIR", help="playbooks instead of those shipped")
 
 
-def _add_token(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_token(parser: argparse.ArgumentParser) -> None:
     from collector.fleet import command
 
-    parser = verbs.add_parser("token", help="make, list and revoke enrolment tokens")
-    data_argument(parser)
     command.add_token_arguments(parser)
     parser.set_defaults(run=command.run_token)
 
 
-def _add_agents(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_agents(parser: argparse.ArgumentParser) -> None:
     from collector.fleet import command
 
-    parser = verbs.add_parser("agents", help="list agents; revoke, quarantine or release one")
-    data_argument(parser)
     command.add_agents_arguments(parser)
     parser.set_defaults(run=command.run_agents)
 
 
-def _add_detect(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_detect(parser: argparse.ArgumentParser) -> None:
     from collector.detection import command
 
-    parser = verbs.add_parser("detect", help="match rules offline over EVTX files and JSON lines")
     command.add_arguments(parser)
     parser.set_defaults(run=command.run)
 
@@ -137,3 +129,12 @@ def _serve(options: argparse.Namespace) -> int:
     from collector import serve
 
     return serve.run(options)
+
+
+VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "init": ("make a new collector: keys, certificates, an administrator, an enrolment token", _add_init),
+    "serve": ("run the collector", _add_serve),
+    "token": ("make, list and revoke enrolment tokens", _add_token),
+    "agents": ("list agents; revoke, quarantine or release one", _add_agents),
+    "detect": ("match rules offline over EVTX files and JSON lines", _add_detect),
+}

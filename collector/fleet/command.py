@@ -8,11 +8,12 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from collector.door import Door
+from collector.door import Door, DoorError
 from collector.exceptions import CollectorError
 from collector.layout import Layout
 from collector.messages import (
@@ -30,6 +31,10 @@ from collector.messages import (
 )
 
 ASK_S = 15.0
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
 LOCAL = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 """Vietnam keeps no summer time, so a fixed offset needs no time zone files on the machine."""
 
@@ -39,7 +44,7 @@ T = TypeVar("T")
 def add_token_arguments(parser: argparse.ArgumentParser) -> None:
     """`token create | list | revoke`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    create = verbs.add_parser("create", help="print a new token's line on standard output: redirect it to a file")
+    create = _verb(verbs, "create", "print a new token's line on standard output: redirect it to a file")
     create.add_argument("--node", required=True, metavar="PATH", help="node that its agents belong to")
     create.add_argument("--label", default="noi-bo", help="confidentiality label of what they report (noi-bo)")
     create.add_argument("--role", choices=("host", "wan", "relay"), default="host", help="what they are (host)")
@@ -50,21 +55,21 @@ def add_token_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="it may take over a machine whose agent is alive, revoking that one",
     )
-    _listing(verbs.add_parser("list", help="every token with its bounds; secrets are not kept"))
-    revoke = verbs.add_parser("revoke", help="it enrols nobody from now on; agents enrolled with it stay")
+    _listing(_verb(verbs, "list", "every token with its bounds; secrets are not kept"))
+    revoke = _verb(verbs, "revoke", "it enrols nobody from now on; agents enrolled with it stay")
     revoke.add_argument("id", metavar="TOKEN")
 
 
 def add_agents_arguments(parser: argparse.ArgumentParser) -> None:
     """`agents list | revoke | quarantine | release`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    _listing(verbs.add_parser("list", help="every agent, by node and host"))
+    _listing(_verb(verbs, "list", "every agent, by node and host"))
     for verb, text in (
         ("revoke", "refuse this agent for good; its machine can be enrolled anew"),
         ("quarantine", "refuse this agent until it is released; it keeps its spool"),
         ("release", "let a quarantined agent report again"),
     ):
-        change = verbs.add_parser(verb, help=text)
+        change = _verb(verbs, verb, text)
         change.add_argument("agent", metavar="AGENT")
         change.add_argument("--reason", required=True, help="kept with the decision")
 
@@ -101,6 +106,14 @@ def run_agents(options: argparse.Namespace) -> int:
     return 0
 
 
+def _verb(verbs: Verbs, name: str, text: str) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=text)
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="the running collector's data directory"
+    )
+    return parser
+
+
 def _listing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="output form (text)")
 
@@ -126,8 +139,14 @@ def _token(options: argparse.Namespace) -> TokenCreate:
 
 def _ask(options: argparse.Namespace, request: ResponderRequest, kind: type[T]) -> T:
     layout = Layout(options.data.absolute())
-    with Door(layout.door("responder")) as door:
-        answer = door.ask(request, ASK_S)
+    try:
+        with Door(layout.door("responder")) as door:
+            answer = door.ask(request, ASK_S)
+    except DoorError as error:
+        raise CollectorError(
+            f"no collector answers on {layout.data} ({error}); start it with: "
+            f"lienphong-collector serve --data {layout.data}"
+        ) from error
     if isinstance(answer, kind):
         return answer
     detail = answer.detail if isinstance(answer, Fault) else f"unexpected answer {type(answer).__name__}"
