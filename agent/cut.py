@@ -9,7 +9,7 @@ import msgspec
 from wire import block as wire_block
 from wire import codec
 from wire.block import Block, BlockRef
-from wire.errors import MalformedError
+from wire.errors import MalformedError, WireError
 from wire.event import Event
 from wire.health import HealthSample
 
@@ -34,6 +34,13 @@ class Run(msgspec.Struct, frozen=True):
 
     def __len__(self) -> int:
         return len(self.events) + len(self.samples)
+
+
+class _Loose(msgspec.Struct):
+    """A block whose items are looked at one by one."""
+
+    events: list[msgspec.Raw] = msgspec.field(default_factory=list)
+    health: list[msgspec.Raw] = msgspec.field(default_factory=list)
 
 
 def encode_events(events: Sequence[Event]) -> tuple[list[bytes], int]:
@@ -63,6 +70,18 @@ def pack(head: Block, run: Run) -> tuple[BlockRef, bytes]:
     """The block of `head` (empty, but with its identity) around this run: its reference and its bytes."""
     packed = wire_block.pack_encoded(head, run.events, run.samples)
     return wire_block.announce(head.lane, head.block, len(run), packed), packed
+
+
+def salvage(packed: bytes) -> tuple[Run, int]:
+    """From a block that the collector found malformed, what it will take; and how many items it will not."""
+    try:
+        whole = codec.decode(codec.decompress(packed, wire_block.MAX_PLAIN_BYTES), _Loose, "block")
+    except WireError:
+        return Run([], []), 0
+    events = [bytes(raw) for raw in whole.events]
+    samples = [bytes(raw) for raw in whole.health]
+    good = Run([e for e in events if _acceptable(e, Event)], [s for s in samples if _acceptable(s, HealthSample)])
+    return good, len(events) + len(samples) - len(good)
 
 
 def _parts(items: Sequence[bytes]) -> Iterator[list[bytes]]:

@@ -11,6 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from agent import gaps, spoolfile
 from agent.gaps import Reason
 from agent.spoolfile import Owner
@@ -26,6 +28,9 @@ VACUUM_PAGES = 512
 """Free pages given back to the disk at a time: 2 MB, a few milliseconds."""
 
 Stored = tuple[BlockRef, bytes]
+
+Recut = Mapping[tuple[Lane, int], Sequence[Stored]]
+"""New blocks by the refused block that they save something of."""
 
 
 class Parcel(NamedTuple):
@@ -75,17 +80,9 @@ class Outbox:
     ) -> int:
         """Store blocks (numbered from `next_block`), losses and bookmarks together, then evict what is over
         `limit` bytes, the least urgent lane's oldest first. Returns how many events that evicted."""
-        numbers = dict(self._next)
         with spoolfile.transaction(self._db, self.path):
-            for ref, packed in blocks:
-                self._insert(ref, packed)
-                numbers[ref.lane] = ref.block + 1
-            for lane, events in lost.items():
-                self._lose(self._stream_id, lane, numbers[lane], events, "evicted")
-                numbers[lane] += 1
+            numbers = self._take_in(blocks, lost)
             self._db.executemany("INSERT OR REPLACE INTO bookmarks VALUES (?, ?)", bookmarks.items())
-            rows = [(number, self._stream_id, LANES.index(lane)) for lane, number in numbers.items()]
-            self._db.executemany("UPDATE lanes SET next = ? WHERE stream = ? AND lane = ?", rows)
             self._add("events", sum(ref.events for ref, _ in blocks))
             added = sum(ref.size for ref, _ in blocks)
             freed, evicted = self._evict(self.bytes + added - limit)
@@ -109,26 +106,32 @@ class Outbox:
         (name,) = self._one("SELECT stream FROM streams WHERE id = ?", stream)
         return Parcel(name, refs, packed, losses)
 
-    def acknowledge(self, parcel: Parcel, receipt: Receipt) -> int:
-        """Forget what the collector has stored, turn what it refused into losses. Returns the events refused."""
+    def acknowledge(self, parcel: Parcel, receipt: Receipt, recut: Recut | None = None) -> int:
+        """Forget what the collector has stored, turn what it refused into losses; `recut` are new blocks (numbered
+        from `next_block`) with what can be saved of the refused ones. Returns the events lost."""
+        recut = recut or {}
         if not (stream := self._stream_number(parcel.stream)):
             return 0
         sent = {(ref.lane, ref.block): ref for ref in parcel.refs}
         refused = [ref for r in receipt.refused if (ref := sent.pop((r.lane, r.block), None))]
         stored = [ref for lane, block in receipt.stored if (ref := sent.pop((lane, block), None))]
+        blocks = [block for ref in refused for block in recut.get((ref.lane, ref.block), ())]
+        lost = [_without(ref, recut.get((ref.lane, ref.block), ())) for ref in refused]
         with spoolfile.transaction(self._db, self.path):
             gaps.forget(self._db, stream, parcel.gaps)
             self._delete(stream, stored)
             self._add("delivered", sum(ref.events for ref in stored))
-            self._drop(stream, refused, "refused")
-        self.bytes -= sum(ref.size for ref in (*stored, *refused))
+            self._drop(stream, lost, "refused")
+            numbers = self._take_in(blocks, {})
+        self._next = numbers
+        self.bytes += sum(ref.size for ref, _ in blocks) - sum(ref.size for ref in (*stored, *refused))
         self._in_flight.clear()
         if parcel.stream == self.stream and any(n >= self._next[lane] for lane, n in receipt.through.items()):
             log.warning(
                 "the collector has blocks of stream %s that we have yet to make: a restored copy?", self.stream
             )
             self._begin_stream()
-        return sum(ref.events for ref in refused)
+        return sum(ref.events for ref in lost)
 
     def give_back(self) -> None:
         """Return some free pages to the disk, once there are many."""
@@ -172,6 +175,19 @@ class Outbox:
             number = cursor.lastrowid or 0
             self._db.executemany("INSERT INTO lanes VALUES (?, ?, 1)", [(number, i) for i in range(len(LANES))])
         self.stream, self._stream_id, self._next = name, number, dict.fromkeys(LANES, 1)
+
+    def _take_in(self, blocks: Sequence[Stored], lost: Mapping[Lane, int]) -> dict[Lane, int]:
+        """Store blocks and losses; the next numbers, true once the transaction is."""
+        numbers = dict(self._next)
+        for ref, packed in blocks:
+            self._insert(ref, packed)
+            numbers[ref.lane] = ref.block + 1
+        for lane, events in lost.items():
+            self._lose(self._stream_id, lane, numbers[lane], events, "evicted")
+            numbers[lane] += 1
+        rows = [(number, self._stream_id, LANES.index(lane)) for lane, number in numbers.items()]
+        self._db.executemany("UPDATE lanes SET next = ?1 WHERE stream = ?2 AND lane = ?3 AND next <> ?1", rows)
+        return numbers
 
     def _insert(self, ref: BlockRef, packed: bytes) -> None:
         self._db.execute(
@@ -269,3 +285,7 @@ class Outbox:
     def _one(self, sql: str, *values: object) -> Any:
         with spoolfile.translated(self.path):
             return self._db.execute(sql, values).fetchone()
+
+
+def _without(ref: BlockRef, saved: Sequence[Stored]) -> BlockRef:
+    return structs.replace(ref, events=ref.events - sum(part.events for part, _ in saved))

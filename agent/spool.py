@@ -19,7 +19,7 @@ from agent import cut, own, spoolfile
 from agent.config import SpoolConfig
 from agent.exceptions import SpoolCorruptError, SpoolError, SpoolForeignError, SpoolFullError
 from agent.intake import Harvest, Intake
-from agent.outbox import Outbox, Parcel, Stored
+from agent.outbox import Outbox, Parcel, Recut, Stored
 from agent.reserve import Reserve, free_bytes
 from agent.spoolfile import Owner
 from agent.tally import Tally
@@ -126,19 +126,21 @@ class Spool:
                 return None
 
     def acknowledge(self, parcel: Parcel, receipt: Receipt) -> None:
-        """Forget what the collector has.
+        """Forget what the collector has. Of a block that it found malformed, what it will take is cut anew.
 
         Raises:
             SpoolFullError: the disk is full, the parcel will be sent again.
         """
         with self._lock:
             try:
-                refused = self._with_reserve(lambda: self._outbox.acknowledge(parcel, receipt))
-                self._tally.add("lost_events", refused, "refused")
+                recut = self._recut(parcel, receipt)
+                lost = self._with_reserve(lambda: self._outbox.acknowledge(parcel, receipt, recut))
+                self._tally.add("lost_events", lost, "refused")
             except SpoolCorruptError as error:
                 self._replace(error)
             with suppress(SpoolError):
                 self._outbox.give_back()
+        self.ready.set()
 
     def state(self) -> SpoolState:
         """For status and metrics."""
@@ -204,6 +206,20 @@ class Spool:
                 blocks.append(cut.pack(self._head(lane, number), run))
                 number += 1
         return self._outbox.append(blocks, harvest.lost, harvest.bookmarks, self._limit())
+
+    def _recut(self, parcel: Parcel, receipt: Receipt) -> Recut:
+        malformed = {(r.lane, r.block) for r in receipt.refused if r.code == "malformed"}
+        numbers = {lane: self._outbox.next_block(lane) for lane in LANES}
+        recut: dict[tuple[Lane, int], list[Stored]] = {}
+        for ref, packed in zip(parcel.refs, parcel.packed, strict=True):
+            if (ref.lane, ref.block) not in malformed:
+                continue
+            good, bad = cut.salvage(packed)
+            for run in cut.runs(good.events, good.samples) if bad else ():
+                stored = cut.pack(self._head(ref.lane, numbers[ref.lane]), run)
+                recut.setdefault((ref.lane, ref.block), []).append(stored)
+                numbers[ref.lane] += 1
+        return recut
 
     def _head(self, lane: Lane, number: int) -> Block:
         stream, boot = self._outbox.stream, self._owner.boot
