@@ -22,7 +22,7 @@ BIN = Path(sys.executable).parent
 
 def test_for_scripts_it_prints_one_object(tmp_path: Path) -> None:
     done = subprocess.run(
-        [BIN / "lienphong-collector", "init", "--data", tmp_path / "c", "--hostname", "a.test", "--format", "json"],
+        [BIN / "lienphong-collector", "init", "--data", tmp_path / "c", "--hostname=a.test", "--format=json"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
