@@ -134,7 +134,7 @@ def _cursor(row: AlertRow) -> str:
 def _position(cursor: str) -> tuple[int, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        last, _, alert = text.partition(":")
+        last, alert = text.split(":", 1)
         return int(last), alert
     except ValueError as error:
         raise BadCursorError("the cursor is not one of this collector's; read the list from its start") from error

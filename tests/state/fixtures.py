@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests take over in their conftest: a database of either kind, empty and upgraded."""
+"""Fixtures that several rooms' tests take over in their conftest: an empty, upgraded database of either kind."""
 
 from __future__ import annotations
 

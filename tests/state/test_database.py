@@ -1,4 +1,4 @@
-"""Transactions: one writer, readers that neither wait nor write, errors that name the database and keep nothing."""
+"""Transactions: one writer, readers that neither wait nor write, and errors that keep nothing."""
 
 from __future__ import annotations
 
@@ -61,9 +61,13 @@ def test_a_reader_cannot_write(database: Database) -> None:
 
 
 def test_a_failed_block_leaves_nothing(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.write() as connection:
-        bump(connection)
-        raise ZeroDivisionError
+    def fail() -> None:
+        with database.write() as connection:
+            bump(connection)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with database.read() as connection:
         assert version(connection) == 1
 
@@ -111,6 +115,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
+def fill(database: Database) -> None:
+    """Write more than the disk holds."""
+    for _ in range(100):
+        with database.write() as connection:
+            bump(connection)
+            node = {"path": os.urandom(8192).hex()}
+            connection.execute(text("INSERT INTO fleet_nodes (path, made_us) VALUES (:path, 0)"), node)
+
+
 @pytest.mark.root
 def test_a_full_disk_is_an_error_that_harms_nothing(small_disk: Path) -> None:
     from collector.state import upgrade
@@ -123,12 +136,7 @@ def test_a_full_disk_is_an_error_that_harms_nothing(small_disk: Path) -> None:
     free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize
     rubbish.write_bytes(bytes(max(free - 8192, 0)))
     with pytest.raises(StateError, match="full"):
-        for _ in range(100):
-            with database.write() as connection:
-                bump(connection)
-                connection.execute(
-                    text("INSERT INTO fleet_nodes (path, made_us) VALUES (:p, 0)"), {"p": os.urandom(8192).hex()}
-                )
+        fill(database)
     rubbish.unlink()
     with database.write() as connection:
         after = bump(connection)
