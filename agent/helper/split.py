@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from agent.config import Config
+from agent.exceptions import AlreadyRunningError, ConfigError, IdentityMissingError
 from agent.helper.audit import AuditLink
 from agent.helper.client import HelperClient
 from agent.helper.exceptions import AuditError, SplitError
@@ -39,10 +40,12 @@ STEADY_SECONDS = 60.0
 """A main process that ran so long begins again with the shortest pause."""
 
 CRASHED = 70
-"""Exit status of a main process that raised (EX_SOFTWARE of sysexits.h); whatever it returns itself is final."""
+"""Exit status of a main process that raised (EX_SOFTWARE of sysexits.h)."""
 
 UNUSABLE = 78
 """Exit status when the machine or the configuration must be changed first (EX_CONFIG)."""
+FINAL = (0, UNUSABLE)
+"""After any other status the main process is started again."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -50,7 +53,8 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def run_split(main: Main, config: Config, layout: Layout) -> int:
     """Run `main(helper)` unprivileged, and be its helper until it returns or this process is told to stop.
 
-    Must be called as root, by the only thread of the process. Returns main's status.
+    Must be called as root, by the only thread of the process. Returns 0 after a clean stop, 78 (EX_CONFIG) when
+    the machine or the configuration must be changed first; a main process that ends otherwise is started again.
 
     Raises:
         SplitError: not root, no such account, or its data is out of the account's reach.
@@ -107,12 +111,12 @@ class _Helper:
             status = self._one_main()
             if self._stop_by:
                 return max(status, 0)
-            if status >= 0 and status != CRASHED:
+            if status in FINAL:
                 return status
             failures = 0 if time.monotonic() - started > STEADY_SECONDS else failures
             pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
             failures += 1
-            what = f"was killed by signal {-status}" if status < 0 else "crashed"
+            what = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
             log.error("the main process %s; starting it again in %.1f s", what, pause)
             self._serve_until(time.monotonic() + pause)
             if self._stop_by:
@@ -169,9 +173,9 @@ class _Helper:
             os.close(self._alive_main)
             Path("/proc/self/comm").write_text("lienphong-main")
             become(self._who, helper, [self._layout.spool, self._layout.identity, self._layout.run])
-            threading.Thread(target=_end_with_helper, args=(self._alive,), daemon=True).start()
+            _watch_helper(self._alive)
             status = self._main(client)
-        except SplitError as error:
+        except (SplitError, AlreadyRunningError, ConfigError, IdentityMissingError) as error:
             log.error("%s", error)
             status = UNUSABLE
         except SystemExit as leaving:
@@ -183,6 +187,13 @@ class _Helper:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
+
+
+def _watch_helper(alive: int) -> None:
+    """In a thread that takes no signals: they are the main thread's."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    threading.Thread(target=_end_with_helper, args=(alive,), name="helper-watch", daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_helper(alive: int) -> None:

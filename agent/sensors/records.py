@@ -1,7 +1,7 @@
 """Audit records back into whole process starts.
 
 One start is several records with the same stamp `audit(SECONDS.MILLIS:SERIAL)`: SYSCALL, one or more EXECVE (a
-long argument is cut into pieces), CWD, and EOE at the end; records of different starts may interleave. Strings come
+long argument is cut into pieces), CWD, and EOE at the end; those of different starts may interleave. Strings come
 in quotes, or as hex digits when they hold spaces, quotes or anything but printable ASCII (kernel/audit.c,
 audit_log_n_untrustedstring).
 """
