@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field
 from wire import version
 from wire.block import Sha256
 
-Force = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Force = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 """`police`, `military`, `cipher`, `ict`: data, so any name of this form."""
 
 

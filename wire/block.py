@@ -18,9 +18,9 @@ Lane = Literal["urgent", "security", "routine"]
 
 LANES: tuple[Lane, ...] = ("urgent", "security", "routine")
 
-AgentId = Annotated[str, Meta(pattern=r"^[a-z2-7]{16}$")]
-StreamId = Annotated[str, Meta(pattern=r"^[a-z2-7]{26}$")]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+AgentId = Annotated[str, Meta(pattern=r"^[a-z2-7]{16}\Z")]
+StreamId = Annotated[str, Meta(pattern=r"^[a-z2-7]{26}\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 BlockNumber = Annotated[int, Meta(ge=1, le=2**53)]
 
 MAX_EVENTS = 4_096

@@ -14,7 +14,7 @@ Verb = Literal["contain", "deny", "allow", "stop", "restore", "investigate", "lo
 """The OpenC2 language's actions (OASIS OpenC2 v1.0, 3.3.1.1) that some action of ours answers to."""
 
 CommandId = Sha256
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
 Argument = Annotated[str, Meta(max_length=1_024)]
 
 

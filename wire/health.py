@@ -10,7 +10,7 @@ from wire.event import Event, Logsource, Name
 
 HEALTH = Logsource(product="lienphong", category="health")
 
-Metric = Annotated[str, Meta(max_length=128, pattern=r"^[a-z][a-z0-9_]*(?:\.[^\s]{1,80})?$")]
+Metric = Annotated[str, Meta(max_length=128, pattern=r"^[a-z][a-z0-9_]*(?:\.[^\s]{1,80})?\Z")]
 
 
 class HealthSample(Struct, frozen=True, omit_defaults=True, kw_only=True):

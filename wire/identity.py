@@ -12,10 +12,10 @@ from wire import version
 from wire.block import AgentId
 from wire.errors import IdentityError, MalformedError
 
-NodePath = Annotated[str, Meta(max_length=256, pattern=r"^[a-z0-9-]+(?:/[a-z0-9-]+){0,15}$")]
+NodePath = Annotated[str, Meta(max_length=256, pattern=r"^[a-z0-9-]+(?:/[a-z0-9-]+){0,15}\Z")]
 """A node in the tree, from its root down: `tinh/so-khcn/cong-dich-vu`. Tiers are data, so any depth."""
 
-Label = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")]
+Label = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
 Role = Literal["host", "wan", "relay"]
 
 URI_AGENT = "lienphong:agent:"
@@ -50,7 +50,7 @@ def from_uris(uris: Iterable[str]) -> Identity:
     for uri in uris:
         scheme, _, rest = uri.partition(":")
         kind, _, value = rest.partition(":")
-        if scheme != "lienphong" or kind in parts:
+        if scheme != "lienphong" or kind not in Identity.__struct_fields__ or kind in parts:
             raise IdentityError(f"unexpected or repeated name in the certificate: {uri[:80]}")
         parts[kind] = value
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from hashlib import sha256
 from typing import Annotated
 
@@ -22,7 +21,7 @@ class Signed(Struct, frozen=True, kw_only=True):
     kind: Annotated[str, Meta(max_length=32)]
     payload: Annotated[str, Meta(max_length=262_144)]
     algorithm: Annotated[str, Meta(max_length=32)]
-    key: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    key: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     signature: Annotated[str, Meta(max_length=1_024)]
 
     def payload_bytes(self) -> bytes:
@@ -66,5 +65,5 @@ def seal(kind: str, payload: bytes, key: str, signature: bytes, algorithm: str =
 def _unbase64(text: str, what: str) -> bytes:
     try:
         return b64decode(text, validate=True)
-    except Base64Error as error:
+    except ValueError as error:
         raise SignatureError(f"signed envelope: its {what} is not base64") from error
