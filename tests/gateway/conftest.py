@@ -1,0 +1,69 @@
+"""One gateway process for a whole module's tests, and agents of their own for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.harness import Agent, GatewayProcess, Responder, identity
+from tests.gateway.trust import Trust
+
+_numbers = itertools.count(1)
+
+NewAgent = Callable[..., Agent]
+
+
+@pytest.fixture(scope="session")
+def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    """The certificates of one collector."""
+    return Trust(tmp_path_factory.mktemp("trust"))
+
+
+@pytest.fixture(scope="module")
+def responder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Responder]:
+    """The responder's side."""
+    directory = tmp_path_factory.mktemp("collector") / "run"
+    directory.mkdir()
+    made = Responder(directory / "responder.sock")
+    made.directory = directory.parent  # type: ignore[attr-defined]
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(responder: Responder, trust: Trust) -> Iterator[GatewayProcess]:
+    """A running gateway."""
+    directory: Path = responder.directory  # type: ignore[attr-defined]
+    made = GatewayProcess(directory, trust)
+    made.start()
+    yield made
+    assert made.stop() == 0
+
+
+@pytest.fixture
+def new_agent(gateway: GatewayProcess, responder: Responder, trust: Trust) -> Iterator[NewAgent]:
+    """Makes admitted agents."""
+    made: list[Agent] = []
+
+    def new(admitted: bool = True, **more: str) -> Agent:
+        who = identity(next(_numbers))
+        pem, serial = trust.agent(who)
+        if admitted:
+            responder.admit(who, serial)
+        agent = Agent(gateway, who, pem, **more)
+        agent.serial = serial  # type: ignore[attr-defined]
+        made.append(agent)
+        return agent
+
+    yield new
+    for agent in made:
+        agent.close()
+
+
+@pytest.fixture
+def agent(new_agent: NewAgent) -> Agent:
+    """An admitted agent."""
+    return new_agent()
