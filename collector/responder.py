@@ -38,6 +38,7 @@ from collector.messages import (
     Renew,
     Renewed,
     ResponderRequest,
+    RuleReport,
     Seen,
     SignCertificate,
     TokenCreate,
@@ -92,6 +93,9 @@ class Responder:
         match request:
             case Matches():
                 return await self._take(request)
+            case RuleReport():
+                await self._database.writing(lambda c: incidents.store_report(c, request))
+                return Accepted(count=1)
             case WatchAdmissions():
                 return await self._watch.newer(request.version, request.wait)
             case Seen():

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from collector import incidents
 from collector.api.routes import Call, Person, Route
 from collector.fleet import agents
-from collector.messages import AgentCard
+from collector.messages import AgentCard, RuleReport
 
 
 class AgentCounts(Struct, frozen=True, kw_only=True):
@@ -84,6 +84,11 @@ async def list_agents(call: Call) -> AgentList:
     return AgentList(items=[_row(card) for card in found], total=len(found))
 
 
+async def rule_report(call: Call) -> RuleReport:
+    """Which rules do not run, and why."""
+    return await call.services.database.reading(incidents.rule_report)
+
+
 async def health(call: Call) -> Health:
     """Whether the database answers; for load balancers and monitoring."""
     await call.services.database.reading(incidents.head)
@@ -93,6 +98,7 @@ async def health(call: Call) -> Health:
 def _summary(connection: Connection, person: Person, scopes: tuple[str, ...]) -> Summary:
     totals = incidents.totals_within(connection, person.access.scopes("alerts.read"))
     cards = agents.cards(connection, scopes)
+    rules = incidents.rule_report(connection)
     by_status = Counter(card.status for card in cards)
     return Summary(
         open=totals.open,
@@ -100,7 +106,7 @@ def _summary(connection: Connection, person: Person, scopes: tuple[str, ...]) ->
         agents=AgentCounts(**{name: by_status[name] for name in ("active", "silent", "quarantined", "revoked")}),
         events_received=sum(card.events for card in cards),
         lost_events=sum(card.lost_events for card in cards),
-        rules=RuleCounts(active=0, inactive=0, refused=0),
+        rules=RuleCounts(active=rules.active, inactive=rules.inactive, refused=rules.refused),
     )
 
 
@@ -124,5 +130,13 @@ def _row(card: AgentCard) -> AgentRow:
 ROUTES = (
     Route("GET", "/api/v1/summary", "overview.read", summary, "The numbers of now", answer=Summary),
     Route("GET", "/api/v1/agents", "fleet.read", list_agents, "Every agent", answer=AgentList),
+    Route(
+        "GET",
+        "/api/v1/rules/report",
+        "overview.read",
+        rule_report,
+        "Which rules run, and why others do not",
+        answer=RuleReport,
+    ),
     Route("GET", "/healthz", "public", health, "Whether the collector works", answer=Health),
 )

@@ -4,6 +4,7 @@ from collector.incidents.documents import Action, AlertDetail, AlertPage, AlertR
 from collector.incidents.exceptions import BadCursorError, IncidentError, UnknownAlertError
 from collector.incidents.intake import take
 from collector.incidents.integrity import quarantined
+from collector.incidents.rules import rule_report, store_report
 from collector.incidents.totals import read as totals_within
 from collector.incidents.triage import act
 from collector.incidents.version import current as head
@@ -26,7 +27,9 @@ __all__ = [
     "head",
     "page",
     "quarantined",
+    "rule_report",
     "since",
+    "store_report",
     "take",
     "totals_within",
 ]
