@@ -24,11 +24,19 @@ function code(sign: string): string {
   return 'U+' + sign.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0');
 }
 
-/** A visible stand-in: ␛ for escape, ⟨U+202E⟩ for an override. */
+/** Those that terminals act on have names people know. */
+const NAMES: Record<string, string> = {
+  '\0': 'NUL',
+  '\x07': 'BEL',
+  '\b': 'BS',
+  '\r': 'CR',
+  '\x1b': 'ESC',
+  '\x7f': 'DEL',
+};
+
+/** A visible stand-in that every font can draw: ⟨ESC⟩, ⟨U+202E⟩. */
 function visible(sign: string): string {
-  const point = sign.codePointAt(0)!;
-  if (point < 0x20) return String.fromCodePoint(0x2400 + point);
-  return point === 0x7f ? '\u2421' : `\u27e8${code(sign)}\u27e9`;
+  return `\u27e8${NAMES[sign] ?? code(sign)}\u27e9`;
 }
 
 /** The text in pieces, with what cannot be seen made visible. Nothing is dropped. */

@@ -47,6 +47,11 @@ class Live {
     return () => this.#listeners.delete(listener);
   }
 
+  /** A list as of `version` was read: before the first change has come, that is where to resume. */
+  knows(version: number): void {
+    this.#lastId ||= String(version);
+  }
+
   retryNow(): void {
     this.#wake?.();
   }

@@ -32,7 +32,7 @@ class Queue {
     return this.#loaded;
   }
 
-  get order(): string[] {
+  get order(): readonly string[] {
     void this.#version;
     return this.#rows.order;
   }
@@ -171,6 +171,7 @@ class Queue {
       const page = await request<AlertPage>('GET', '/alerts?' + toApi(this.filters, PAGE, cursor));
       if (turn !== this.#request) return;
       use(page);
+      live.knows(page.version);
       for (const delta of this.#meanwhile) this.#rows.apply(delta.changed, delta.more, this.filters);
       this.#version++;
     } catch (error) {

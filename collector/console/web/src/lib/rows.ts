@@ -17,7 +17,8 @@ export interface Removed {
 }
 
 export class Rows {
-  order: string[] = [];
+  /** Ids from top to bottom; always a new array when it changes, so that whoever shows it notices. */
+  order: readonly string[] = [];
   next: string | null = null;
   total = 0;
   /** Rows that belong on top once the person wants them. */
@@ -41,13 +42,15 @@ export class Rows {
   /** Add the next page; a row that moved up meanwhile is not listed twice. */
   append(page: AlertPage): void {
     const ids = new Set(this.order);
+    const added: string[] = [];
     for (const row of page.items) {
       const known = this.#rows.get(row.id);
       if (!known || known.version <= row.version) this.#rows.set(row.id, row);
       this.fresh.delete(row.id);
-      if (!ids.has(row.id)) this.order.push(row.id);
+      if (!ids.has(row.id)) added.push(row.id);
       ids.add(row.id);
     }
+    this.order = [...this.order, ...added];
     this.next = page.next;
     this.total = page.total;
   }
@@ -86,13 +89,14 @@ export class Rows {
   }
 
   restore(removed: Removed[]): void {
+    const order = [...this.order];
     for (const { index, row } of removed) {
       const newer = this.fresh.get(row.id);
       this.fresh.delete(row.id);
       if (this.#rows.has(row.id)) continue;
       this.#rows.set(row.id, newer ?? row);
-      this.order.splice(index, 0, row.id);
+      order.splice(index, 0, row.id);
     }
-    this.order = [...this.order];
+    this.order = order;
   }
 }
