@@ -22,6 +22,11 @@ MAX_WAITING = 20_000
 LOOK_S = 2.0
 """How often the rule directories are looked at for changes."""
 
+TELL_S = 60.0
+"""The report is told again this often: a responder that was started anew has forgotten it."""
+
+QUIET_S = 10.0
+
 log = logging.getLogger(__name__)
 
 
@@ -78,6 +83,8 @@ class Detection:
         self._cursor, self._rules, self._responder, self._stopping = cursor, rules, responder, stopping
         self._outbox = Outbox(cursor.connection)
         self._told = False
+        self._tell_again = 0.0
+        self._quiet_until = 0.0
 
     def take(self, blocks: Sequence[InboxBlock]) -> None:
         """See `Work.take`."""
@@ -101,16 +108,23 @@ class Detection:
                 self._send()
                 return
             except DoorError as error:
+                self._told = False
+                self._complain(error)
                 if self._outbox.waiting < MAX_WAITING:
                     return
-                log.warning("%d matches wait for the responder (%s)", self._outbox.waiting, error)
                 pause = min(2 * pause, 2.0)
                 time.sleep(pause)
 
     def _tell_report(self) -> None:
-        if not self._told:
+        if not self._told or time.monotonic() > self._tell_again:
             self._ask(self._rules.live.report())
-            self._told = True
+            self._told, self._tell_again = True, time.monotonic() + TELL_S
+
+    def _complain(self, error: DoorError) -> None:
+        """Once in a while: it is asked many times a second."""
+        if time.monotonic() > self._quiet_until:
+            log.warning("%d matches wait for the responder (%s)", self._outbox.waiting, error)
+            self._quiet_until = time.monotonic() + QUIET_S
 
     def _send(self) -> None:
         while (waiting := self._outbox.next()) is not None:
