@@ -50,13 +50,23 @@ class Delivery(Struct, frozen=True, kw_only=True):
     gaps: Sequence[Gap] = ()
 
 
+class Total(Struct, frozen=True, kw_only=True):
+    """What came and what was lost of one stream, ever: it outlives restarts."""
+
+    events: int
+    gaps: int
+    lost: int
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
     """Durable when it is known. `verdicts` are in the order of the arrivals; `through` is, for each lane, the
-    highest block up to which nothing is missing; `lost` counts events in gaps that were new."""
+    highest block up to which nothing is missing; `lost` counts events in gaps that were new; `total` is the
+    stream's sum after this delivery."""
 
     verdicts: list[Verdict]
     through: dict[Lane, int]
-    lost: int = 0
+    lost: int
+    total: Total
 
 
 class Usage(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 import apsw
 
-from collector.inbox import Verdict
+from collector.inbox import Total, Verdict
 from wire.block import Gap, Lane
 
 RECENT = 1_024
@@ -27,6 +27,11 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS mark (
     agent TEXT NOT NULL, stream TEXT NOT NULL, lane TEXT NOT NULL, through INTEGER NOT NULL,
     PRIMARY KEY (agent, stream, lane)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS total (
+    agent TEXT NOT NULL, stream TEXT NOT NULL,
+    events INTEGER NOT NULL, gaps INTEGER NOT NULL, lost INTEGER NOT NULL,
+    PRIMARY KEY (agent, stream)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (
     agent TEXT NOT NULL, stream TEXT NOT NULL, lane TEXT NOT NULL, number INTEGER NOT NULL, sha256 TEXT NOT NULL,
@@ -81,6 +86,8 @@ class Marks:
         ):
             self._held.setdefault(lane, {})[number] = sha256
         self._changed: set[Lane] = set()
+        row = connection.execute("SELECT events, gaps, lost FROM total WHERE agent = ? AND stream = ?", self._key)
+        self._events, self._gaps, self._lost = row.fetchone() or (0, 0, 0)
 
     def judge(self, lane: Lane, number: int, sha256: str) -> Verdict:
         """What this block is to what was had before; `stored` means that it is new."""
@@ -89,8 +96,9 @@ class Marks:
             return "duplicate" if known == sha256 else "conflict"
         return "duplicate" if number <= self._through.get(lane, 0) else "stored"
 
-    def note(self, lane: Lane, number: int, sha256: str) -> None:
+    def note(self, lane: Lane, number: int, sha256: str, events: int) -> None:
         """The block is being stored."""
+        self._events += events
         self._held.setdefault(lane, {})[number] = sha256
         self._changed.add(lane)
         self._connection.execute("INSERT INTO held VALUES (?, ?, ?, ?, ?)", (*self._key, lane, number, sha256))
@@ -109,12 +117,22 @@ class Marks:
         row = (*self._key, gap.lane, first, last, total, gap.reason)
         self._connection.execute("INSERT INTO gap VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         self._changed.add(gap.lane)
+        self._gaps += 1
+        self._lost += total - events
         return total - events
 
+    @property
+    def total(self) -> Total:
+        """The sums of this stream."""
+        return Total(events=self._events, gaps=self._gaps, lost=self._lost)
+
     def close(self) -> dict[Lane, int]:
-        """Advance and write the watermarks of what changed; returns all of them."""
+        """Advance and write the watermarks and sums of what changed; returns all watermarks."""
         for lane in self._changed:
             self._advance(lane)
+        if self._changed:
+            row = (*self._key, self._events, self._gaps, self._lost)
+            self._connection.execute("INSERT OR REPLACE INTO total VALUES (?, ?, ?, ?, ?)", row)
         self._changed.clear()
         return dict(self._through)
 

@@ -180,13 +180,13 @@ class SqliteInbox:
                         delivery.received, delivery.skew, arrival.packed,
                     ),
                 )  # fmt: skip
-                marks.note(arrival.lane, arrival.block, arrival.sha256)
+                marks.note(arrival.lane, arrival.block, arrival.sha256, arrival.events)
                 size, blocks, _ = self._counted
                 self._counted = size + len(arrival.packed), blocks + 1, self._writer.last_insert_rowid()
             verdicts.append(verdict)
         lost = sum(marks.note_gap(gap) for gap in delivery.gaps)
         through: dict[Lane, int] = marks.close()
-        return Outcome(verdicts=verdicts, through=through, lost=lost)
+        return Outcome(verdicts=verdicts, through=through, lost=lost, total=marks.total)
 
     def _fail(self, jobs: list[Job], error: apsw.Error) -> None:
         """The transaction was rolled back: nothing of it is stored, and every agent will send again."""

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.inbox import Arrival, Delivery, InboxFullError, Outcome
+from collector.inbox import Arrival, Delivery, InboxFullError, Outcome, Total
 from collector.inbox.ledger import RECENT
 from collector.inbox.sqlite import SqliteInbox
 from wire.block import Gap
@@ -149,6 +149,18 @@ def test_a_replay_is_known_after_the_blocks_are_forgotten_and_the_inbox_reopened
         assert put(inbox, arrival(last, b"other")).verdicts == ["conflict"]
         assert put(inbox, arrival(last + 1)).verdicts == ["stored"]
         assert inbox.fetch(head, 10)[0][0].seq == head + 1
+    finally:
+        inbox.close()
+
+
+def test_sums_of_a_stream_survive_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "inbox.sqlite"
+    inbox = SqliteInbox(path, min_free=0)
+    put(inbox, arrival(1), arrival(2), arrival(1), gaps=(gap(3, 4, 7),))
+    inbox.close()
+    inbox = SqliteInbox(path, min_free=0)
+    try:
+        assert put(inbox, arrival(5), arrival(2)).total == Total(events=3, gaps=1, lost=7)
     finally:
         inbox.close()
 
