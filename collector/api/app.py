@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -33,7 +34,7 @@ ROUTES: tuple[Route, ...] = (
     *signin.ROUTES,
     *alerts.ROUTES,
     *overview.ROUTES,
-    Route("GET", "/api/v1/openapi.json", "signed_in", describe, "The OpenAPI document", answer=dict[str, object]),
+    Route("GET", "/api/v1/openapi.json", "signed_in", describe, "The OpenAPI document", answer=dict[str, Any]),
 )
 """Everything that the API answers; docs/api.md says who may what."""
 

@@ -14,7 +14,6 @@ from collector.api.exceptions import ProblemError
 CONTENT_TYPE = "application/problem+json"
 
 TITLES: dict[str, str] = {
-    "account_disabled": "This account is disabled",
     "bad_body": "The body is not what this address takes",
     "bad_credentials": "User name or password is wrong",
     "bad_csrf": "The request does not come from a page of this session",
@@ -25,7 +24,6 @@ TITLES: dict[str, str] = {
     "busy": "Too much at this moment",
     "forbidden": "Not permitted",
     "internal": "The server failed",
-    "length_required": "The body's length is missing",
     "locked": "Too many attempts",
     "method_not_allowed": "This address does not take that method",
     "must_change_password": "The password must be changed first",

@@ -90,6 +90,7 @@ async def show(call: Call) -> SessionDocument:
 async def sign_out(call: Call) -> Response:
     """End the session that asks."""
     await call.services.database.writing(lambda c: sessions.revoke(c, call.who.session.id))
+    await call.services.hub.session_ended()
     response = Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
     response.delete_cookie(sessions.COOKIE, path="/", secure=True, httponly=True, samesite="strict")
     return response
@@ -110,6 +111,7 @@ async def change_password(call: Call) -> None:
         raise ProblemError(HTTPStatus.FORBIDDEN, "bad_credentials", "the old password is not right")
     stored = await call.services.passwords.hashed(change.new)
     await database.writing(lambda c: _store(c, call, stored))
+    await call.services.hub.session_ended()
 
 
 async def list_sessions(call: Call) -> SessionList:
@@ -132,11 +134,13 @@ async def end_session(call: Call) -> None:
 
     def end(connection: Connection) -> bool:
         mine = {s.id for s in sessions.listed(connection, call.who.account.user)}
-        sessions.revoke(connection, wanted) if wanted in mine else None
+        if wanted in mine:
+            sessions.revoke(connection, wanted)
         return wanted in mine
 
     if not await call.services.database.writing(end):
         raise ProblemError(HTTPStatus.NOT_FOUND, "not_found", "you have no such session")
+    await call.services.hub.session_ended()
 
 
 def _open(connection: Connection, call: Call, account: Account) -> tuple[str, Session]:

@@ -42,6 +42,7 @@ class Hub:
         self._frames: dict[tuple[tuple[str, ...], int], bytes] = {}
         self._open: Counter[str] = Counter()
         self._closed = False
+        self._ended = 0
         self.head = 0
 
     def announce(self) -> None:
@@ -55,6 +56,12 @@ class Hub:
             await asyncio.sleep(INTERVAL_S)
             await self._announced.wait()
             self._announced.clear()
+
+    async def session_ended(self) -> None:
+        """Some session has ended: have every stream look whether it is its own."""
+        async with self._grown:
+            self._ended += 1
+            self._grown.notify_all()
 
     async def close(self) -> None:
         """End every stream."""
@@ -83,16 +90,16 @@ class Hub:
         head = self.head
         known = head if known is None or known > head else known
         frame = await self._frame(scopes, known)
-        checked = time.monotonic()
+        checked, ended = time.monotonic(), self._ended
         while not self._closed:
             yield frame
             known = head
-            if time.monotonic() - checked > RECHECK_S:
-                checked = time.monotonic()
+            head = await self._newer(known, ended)
+            if time.monotonic() - checked > RECHECK_S or ended != self._ended:
+                checked, ended = time.monotonic(), self._ended
                 if not await alive():
                     yield SIGNED_OUT
                     return
-            head = await self._newer(known)
             frame = await self._frame(scopes, known) if head > known else PING
 
     def has_place(self, person: str) -> bool:
@@ -106,11 +113,11 @@ class Hub:
                 self._frames.clear()
                 self._grown.notify_all()
 
-    async def _newer(self, known: int) -> int:
-        """The head once it is newer than `known`, or as it is when it is time for a ping."""
+    async def _newer(self, known: int, ended: int) -> int:
+        """The head once it is newer than `known`, or as it is when a session ended or it is time for a ping."""
         try:
             async with asyncio.timeout(PING_S), self._grown:
-                await self._grown.wait_for(lambda: self._closed or self.head > known)
+                await self._grown.wait_for(lambda: self._closed or self.head > known or self._ended != ended)
         except TimeoutError:
             return self.head
         return self.head
