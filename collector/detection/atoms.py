@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal, NamedTuple
 
 from collector.detection.factors import factors_of
 from collector.detection.fold import fold
-from collector.detection.glob import MANY, Glob, Parts, fold_parts, spelled
+from collector.detection.wildcards import MANY, Glob, Parts, fold_parts, spelled
 from collector.detection.regexes import Searcher
 from collector.detection.values import moment_of, number_of, text_of
 
+_LONGEST_ADDRESS = 64
 Find = Literal["equals", "contains", "prefix", "suffix", "each"]
 
 
@@ -48,12 +50,12 @@ class Atom:
 class TextAtom(Atom):
     """A Sigma string, with or without wildcards."""
 
-    __slots__ = ("_glob", "_parts", "cased")
+    __slots__ = ("_compiled", "_parts", "cased")
 
     def __init__(self, field: str | None, parts: Parts, cased: bool) -> None:
         self._parts = parts
         self.cased = cased
-        self._glob = Glob(parts if cased else fold_parts(parts))
+        self._compiled: Glob | None = None
         super().__init__(field, self._find_by(fold_parts(parts)))
 
     def _find_by(self, parts: Parts) -> Hint:
@@ -72,7 +74,9 @@ class TextAtom(Atom):
         return Hint("contains", (longest,)) if longest else Hint("each")
 
     def holds(self, text: str, folded: str) -> bool:
-        return self._glob.fits(text if self.cased else folded)
+        if self._compiled is None:  # most patterns are settled by their literal and never need it
+            self._compiled = Glob(self._parts if self.cased else fold_parts(self._parts))
+        return self._compiled.fits(text if self.cased else folded)
 
     def describe(self) -> str:
         return spelled(self._parts)
@@ -155,24 +159,33 @@ class TimeAtom(Atom):
 class CidrAtom(Atom):
     """Membership in an address range; IPv4 addresses mapped into IPv6 (`::ffff:10.0.0.1`) count as IPv4."""
 
-    __slots__ = ("_network",)
+    __slots__ = ("_first", "_last", "_network")
 
     def __init__(self, field: str | None, network: IPv4Network | IPv6Network) -> None:
         super().__init__(field, Hint("each"))
         self._network = network
+        self._first = (network.version, int(network.network_address))
+        self._last = (network.version, int(network.broadcast_address))
 
     def holds(self, text: str, folded: str) -> bool:
-        if len(text) > 64 or not text:
-            return False
-        try:
-            address = ip_address(text.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = address.ipv4_mapped if address.version == 6 else None
-        return address in self._network or (mapped is not None and mapped in self._network)
+        return any(self._first <= address <= self._last for address in _addresses(text))
 
     def describe(self) -> str:
         return f"in {self._network}"
+
+
+@lru_cache(maxsize=1_024)
+def _addresses(text: str) -> tuple[tuple[int, int], ...]:
+    """The address that a text is, as (version, number), and the IPv4 address mapped into it; a zone is ignored."""
+    if len(text) > _LONGEST_ADDRESS or not text:
+        return ()
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return ()
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    own = (address.version, int(address))
+    return (own,) if mapped is None else (own, (4, int(mapped)))
 
 
 class ExistsAtom(Atom):

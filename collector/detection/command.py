@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rules", nargs="+", action="extend", required=True, type=Path, metavar="PATH",
         help="rule file, directory or archive (.tar.gz, .tar, .zip)",
     )  # fmt: skip
-    parser.add_argument("--format", choices=_FORMATS, default="text", help="how matches are written (default: text)")
+    parser.add_argument(
+        "--format", choices=_FORMATS, default="text", help="how matches are written (default: text)"
+    )
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write what was done to FILE, as JSON")
     parser.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes that match (default: 1)")
     parser.add_argument(
@@ -35,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="log source of events that state none, as in: product=linux,category=process_creation",
     )  # fmt: skip
     parser.add_argument(
-        "--placeholders", type=Path, metavar="FILE", help="YAML map of the values of %%name%% in rules that expand them"
+        "--placeholders",
+        type=Path,
+        metavar="FILE",
+        help="YAML map of the values of %%name%% in rules that expand them",
     )
     parser.add_argument(
         "--memo", type=_mebibytes, default=64 * 1024 * 1024, metavar="MIB",

@@ -58,7 +58,9 @@ class _Loader(yaml.CSafeLoader):
             for key, _ in node.value:
                 name = self.construct_object(key)
                 if name in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {name!r} stands twice", key.start_mark)
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {name!r} stands twice", key.start_mark
+                    )
                 seen.add(name)
         return mapping
 

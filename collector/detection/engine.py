@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from collector.detection.atoms import RegexAtom
 from collector.detection.explain import Evidence, evidence
 from collector.detection.memo import Memory
+from collector.detection.route import RuleMatch
 from collector.detection.routing import Router, containing, describe
 from collector.detection.rules import Branch, Inactive, Refused, Rule, RuleSet
 from collector.detection.tree import atoms_of
@@ -18,13 +18,6 @@ MEMO_BYTES = 64 * 1024 * 1024
 """Default bound of what the engine remembers."""
 MAX_SOURCES = 10_000
 """Distinct log sources that are kept for the report."""
-
-
-class RuleMatch(NamedTuple):
-    """A rule that an event satisfies, and the route on which it was found."""
-
-    rule: Rule
-    route: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +58,9 @@ class Engine:
             if logsource is None and "Channel" not in fields:
                 self.unrouted += 1
             return []
-        matches = [RuleMatch(rule, route.name) for route in routes for rule in route.match(fields)]
-        return _each_once(matches) if len(routes) > 1 and len(matches) > 1 else matches
+        if len(routes) == 1:
+            return list(routes[0].match(fields))
+        return _each_once([match for route in routes for match in route.match(fields)])
 
     def match_many(
         self, events: Iterable[tuple[Mapping[str, object], Logsource | None]]
@@ -87,7 +81,12 @@ class Engine:
 
     def regex_timeouts(self) -> dict[str, int]:
         """Regular expressions that ran out of time, by their text, and how often."""
-        atoms = {atom for branch in self.ruleset.branches for atom in atoms_of(branch.tree) if isinstance(atom, RegexAtom)}
+        atoms = {
+            atom
+            for branch in self.ruleset.branches
+            for atom in atoms_of(branch.tree)
+            if isinstance(atom, RegexAtom)
+        }
         return {atom.describe(): atom.searcher.breaches for atom in atoms if atom.searcher.breaches}
 
     def report(self, sources: Iterable[Logsource] | None = None) -> Report:

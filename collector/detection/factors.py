@@ -9,7 +9,6 @@ import re
 
 from collector.detection.fold import fold
 
-MINIMUM_LENGTH = 3
 _DEPTH = 40
 _ALTERNATIVES = 64
 _FLAGS = re.compile(r"\?[aimsu-]*(:|\))", re.ASCII)
@@ -44,7 +43,7 @@ class _Run:
         self.candidates: list[Factors] = []
 
     def close(self) -> None:
-        if len(self.text) >= MINIMUM_LENGTH:
+        if self.text:
             self.candidates.append(frozenset([fold(self.text)]))
         self.text = ""
 

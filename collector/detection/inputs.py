@@ -24,6 +24,7 @@ MAX_SKIPPED = 64 * MAX_LINE
 MAX_ARRAY = 256 * 1024 * 1024
 """Bytes of a file that is one JSON array."""
 _CHUNK = 1024 * 1024
+_HEAD = 4_096
 _WINDOW = 128 * 1024 * 1024
 _GZIP, _ZSTD, _EVTX = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"ElfFile\x00"
 _SUFFIXES = (".evtx", ".json", ".jsonl", ".ndjson")
@@ -94,7 +95,7 @@ class _Peeking:
             ahead, self._ahead = self._ahead, b""
             return ahead + self._stream.read()
         ahead, self._ahead = self._ahead[:size], self._ahead[size:]
-        return ahead or self._stream.read(size)
+        return ahead + self._stream.read(size - len(ahead)) if len(ahead) < size else ahead
 
 
 def _decompressed(stream: _Peeking) -> IO[bytes]:
@@ -105,6 +106,14 @@ def _decompressed(stream: _Peeking) -> IO[bytes]:
         decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
         return decompressor.stream_reader(stream, read_across_frames=True)  # type: ignore[arg-type, return-value]
     return stream  # type: ignore[return-value]
+
+
+def head_of(stream: IO[bytes]) -> bytes:
+    """The first bytes of a stream, enough to tell what it holds."""
+    head = b""
+    while len(head) < _HEAD and (more := stream.read(_HEAD - len(head))):
+        head += more
+    return head
 
 
 def is_evtx(head: bytes) -> bool:
@@ -130,7 +139,9 @@ def _array(head: bytes, stream: IO[bytes]) -> list[bytes]:
     while chunk := stream.read(_CHUNK):
         content += chunk
         if len(content) > MAX_ARRAY:
-            raise EventFileError(f"an array of more than {MAX_ARRAY // 1024 // 1024} MiB; write one event a line instead")
+            raise EventFileError(
+                f"an array of more than {MAX_ARRAY // 1024 // 1024} MiB; write one event a line instead"
+            )
     try:
         return [bytes(raw) for raw in msgspec.json.decode(content, type=list[msgspec.Raw])]
     except msgspec.DecodeError as error:
@@ -191,4 +202,6 @@ class _Cutter:
                 return
             skipped += len(chunk)
             if skipped > MAX_SKIPPED:
-                raise EventFileError(f"line {self._line} does not end within {MAX_SKIPPED // 1024 // 1024} MiB; given up")
+                raise EventFileError(
+                    f"line {self._line} does not end within {MAX_SKIPPED // 1024 // 1024} MiB; given up"
+                )

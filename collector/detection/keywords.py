@@ -1,50 +1,50 @@
-"""Keywords: questions that any value of an event may answer, asked of all values at once before each is asked alone."""
+"""Keywords: questions that any value of an event may answer, asked of all values at once before each is asked."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 
-from ahocorasick_rs import AhoCorasick
+from ahocorasick_rs import AhoCorasick, MatchKind
 
 from collector.detection.atoms import Atom
 from collector.detection.fold import fold
-from collector.detection.memo import Entry, Memory
+from collector.detection.memo import Hits, Memory
 from collector.detection.scan import Column
 
 _SEPARATOR = "\n"
-"""Stands between the values of the joined text. It may be part of a keyword: what the joined text shows is only a hint."""
-_NUMBER_LIKE = re.compile(r"[0-9a-fx.+\-]*|tru?e?|r?ue|fals?e?|als?e?|lse?|s|u", re.ASCII)
+"""Stands between values in the joined text. A keyword may contain it: what the joined text shows is only a hint."""
+_NUMBER_LIKE = re.compile(r"[0-9a-fx.+\-]*|t?r?u?e?|f?a?l?s?e?", re.ASCII)
 """Texts that can be found in a number or a boolean."""
 
 
 class Keywords:
     """The keywords of one route."""
 
-    __slots__ = ("_any_scalar", "_automaton", "_column", "_each")
+    __slots__ = ("_automaton", "_column", "_each", "_numbers_too")
 
-    def __init__(self, atoms: Mapping[Atom, int], groups: Mapping[int, int], memory: Memory) -> None:
-        self._column = Column(atoms, groups, memory)
+    def __init__(self, atoms: Mapping[Atom, int], memory: Memory) -> None:
+        self._column = Column(atoms, memory)
         literals = sorted({literal for atom in atoms for literal in atom.hint.literals})
-        self._each = any([atom.hint.find == "each" for atom in atoms])
-        self._any_scalar = self._each or any([_NUMBER_LIKE.fullmatch(literal) for literal in literals])
-        self._automaton = AhoCorasick(literals) if literals else None
+        self._each = any(atom.hint.find == "each" for atom in atoms)
+        self._numbers_too = any(_NUMBER_LIKE.fullmatch(literal) for literal in literals)
+        # Which literal it was does not matter here, and leftmost matching lets the scan skip ahead.
+        self._automaton = AhoCorasick(literals, matchkind=MatchKind.LeftmostFirst) if literals else None
 
-    def search(self, event: Mapping[str, object]) -> Iterator[tuple[int, frozenset[int]]]:
-        """The entries of the values that satisfy some keyword."""
-        if not (self._each or self._suspected(event)):
-            return
-        for value in event.values():
-            entry: Entry = self._column.entry_of(value)
-            if entry:
-                yield entry
+    def search(self, event: Mapping[str, object]) -> Iterator[Hits]:
+        """The atoms that each value satisfies, for values that satisfy some."""
+        if self._each or self._suspected(event):
+            for value in event.values():
+                hits = self._column.hits_of(value)
+                if hits:
+                    yield hits
 
     def _suspected(self, event: Mapping[str, object]) -> bool:
-        texts: list[str] = []
-        for value in event.values():
-            if type(value) is str:
-                texts.append(value)
-            elif self._any_scalar or isinstance(value, list | tuple):
+        texts = [value for value in event.values() if value.__class__ is str]
+        if len(texts) < len(event):
+            if self._numbers_too:
                 return True
-        joined = fold(_SEPARATOR.join(texts))
+            if any(isinstance(value, list | tuple) for value in event.values()):
+                return True
+        joined = fold(_SEPARATOR.join(texts))  # type: ignore[arg-type]  # only texts are left
         return self._automaton is not None and bool(self._automaton.find_matches_as_indexes(joined))

@@ -29,7 +29,18 @@ MAX_RULES = 100_000
 CORRELATION_REASON = "correlation rules are not evaluated; the rules it refers to run on their own"
 # pySigma checks shapes by using them: a wrong type in a hostile rule surfaces as any of these.
 _PARSE_ERRORS = (SigmaError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError)
-_SECTIONS = ("condition", "detection", "logsource", "identifier", "title", "level", "status", "tag", "date", "modified")
+_SECTIONS = (
+    "condition",
+    "detection",
+    "logsource",
+    "identifier",
+    "title",
+    "level",
+    "status",
+    "tag",
+    "date",
+    "modified",
+)
 
 
 def load(paths: Iterable[Path], placeholders: Placeholders | None = None) -> RuleSet:
@@ -103,7 +114,9 @@ class _Loading:
         rule_id = str(sigma.id or uuid5(NAMESPACE_URL, f"urn:sigma:{digest}"))
         place = f"{file}:{document.line + _first_line(document.text)}"
         if rule_id in self._places:
-            raise RuleError(f"rule id {rule_id} is already used by {self._places[rule_id]}", _first_line(document.text))
+            raise RuleError(
+                f"rule id {rule_id} is already used by {self._places[rule_id]}", _first_line(document.text)
+            )
         self._places[rule_id] = place
         rule = Rule(
             id=rule_id,

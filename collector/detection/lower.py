@@ -43,7 +43,7 @@ from collector.detection.atoms import (
     TimeAtom,
 )
 from collector.detection.exceptions import RuleError, UnsupportedRuleError
-from collector.detection.glob import MANY, ONE, Part, Parts, containing, normalise
+from collector.detection.wildcards import MANY, ONE, Part, Parts, containing, normalise
 from collector.detection.regexes import searcher
 from collector.detection.tree import Node, conjunction, disjunction, negation
 from collector.detection.values import text_of

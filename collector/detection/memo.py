@@ -1,17 +1,18 @@
-"""Answers remembered by value, within one bound in bytes for the whole engine."""
+"""What an engine remembers of values and of combinations of answers, within one bound in bytes."""
 
 from __future__ import annotations
 
 from sys import getsizeof
+from typing import Any
 
 MAX_REMEMBERED = 16_384
 """Characters of the longest value worth remembering."""
 _SLOT = 110
 """Bytes of a dictionary slot and its share of empty ones."""
 
-Entry = tuple[()] | tuple[int, frozenset[int]]
-"""What a value answers: the mask of trigger groups and the atoms it satisfies; empty where it satisfies none."""
-Memo = dict[str | int, Entry]
+Hits = frozenset[int]
+"""The atoms that hold, by their number in a route."""
+NO_HITS: Hits = frozenset()
 
 
 class Memory:
@@ -21,31 +22,44 @@ class Memory:
         self.limit = limit
         self.used = 0
         self.resets = 0
-        self._memos: list[Memo] = []
+        self._memos: list[dict[Any, Any]] = []
+        self._shared: dict[Hits, Hits] = {}
 
-    def memo(self) -> Memo:
+    def memo(self) -> dict[Any, Any]:
         """A new memo under this budget."""
-        memo: Memo = {}
+        memo: dict[Any, Any] = {}
         self._memos.append(memo)
         return memo
 
-    def remember(self, memo: Memo, value: str | int, entry: Entry) -> None:
-        """Keep the entry if it fits; a value that is too long is not worth its room."""
-        if isinstance(value, str) and len(value) > MAX_REMEMBERED:
+    def remember(self, memo: dict[Any, Any], key: object, answer: object) -> None:
+        """Keep the answer if it fits; a value that is too long is not worth its room."""
+        if isinstance(key, str) and len(key) > MAX_REMEMBERED:
             return
-        cost = getsizeof(value) + _SLOT
-        if entry:
-            cost += getsizeof(entry) + getsizeof(entry[0]) + getsizeof(entry[1])
+        if self.charge(getsizeof(key) + _SLOT):
+            memo[key] = answer
+
+    def share(self, hits: Hits) -> Hits:
+        """The one set with these members: most values answer alike, and equal sets compare fastest when they are one."""
+        known = self._shared.get(hits)
+        if known is None:
+            known = hits
+            if self.charge(getsizeof(hits) + _SLOT):
+                self._shared[hits] = hits
+        return known
+
+    def charge(self, cost: int) -> bool:
+        """Take `cost` bytes from the budget, starting afresh if it is spent; false if it never fits."""
+        if cost > self.limit:
+            return False
         if self.used + cost > self.limit:
-            if cost > self.limit:
-                return
             self.forget()
         self.used += cost
-        memo[value] = entry
+        return True
 
     def forget(self) -> None:
         """Empty every memo."""
         for memo in self._memos:
             memo.clear()
+        self._shared.clear()
         self.used = 0
         self.resets += 1

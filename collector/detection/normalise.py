@@ -86,7 +86,9 @@ def _wire_event(event: Mapping[str, object], source: Mapping[str, object], field
     _flatten(flat, "", fields, 0)
     time, raw = event.get("time"), event.get("raw")
     if isinstance(time, int) and not any(name in flat for name in _TIME_FIELDS):
-        flat["@timestamp"] = datetime.fromtimestamp(time / 1_000_000, UTC).isoformat() if 0 <= time < 1e17 else time
+        flat["@timestamp"] = (
+            datetime.fromtimestamp(time / 1_000_000, UTC).isoformat() if 0 <= time < 1e17 else time
+        )
     if isinstance(raw, str):
         flat.setdefault("raw", raw)
     return NormalEvent(flat, _named(source))
@@ -210,5 +212,12 @@ def _list_fields(section: str, content: list[object], depth: int) -> Iterator[tu
 
 
 def _kind(value: object) -> str:
-    kinds = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list"}
+    kinds = {
+        type(None): "null",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+    }
     return kinds.get(type(value), type(value).__name__)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from collector.detection.engine import Engine
 from collector.detection.exceptions import EventError, EventFileError
-from collector.detection.inputs import MAX_LINE, STDIN, Lines, TooLong, blocks, is_evtx, opened
+from collector.detection.inputs import MAX_LINE, STDIN, Lines, TooLong, blocks, head_of, is_evtx, opened
 from collector.detection.normalise import Fields, normalise, stated, time_of
 from wire.event import Logsource
 
@@ -22,7 +22,6 @@ MAX_REASONS = 100
 """Refused events of one work item that are described; the others are counted."""
 MAX_EVTX = 4 * 1024 * 1024 * 1024
 """Bytes of an event log once decompressed."""
-_HEAD = 4_096
 
 
 class Work(Struct, array_like=True):
@@ -71,7 +70,7 @@ def work_items(name: str) -> Iterator[Work | Result]:
         EventFileError: the file cannot be read any further.
     """
     with opened(name) as stream:
-        head = stream.read(_HEAD)
+        head = head_of(stream)
         if is_evtx(head):
             yield from _evtx_items(name, head, stream)
             return
@@ -117,7 +116,9 @@ class _Limited:
         return chunk
 
 
-def detect(engine: Engine, names: Iterable[str], jobs: int = 1, default: Logsource | None = None) -> Iterator[Result]:
+def detect(
+    engine: Engine, names: Iterable[str], jobs: int = 1, default: Logsource | None = None
+) -> Iterator[Result]:
     """Match every event of the files, in order; `jobs` processes share the work, `default` is the log source of events
     that state none.
 

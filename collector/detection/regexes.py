@@ -41,10 +41,8 @@ class _Linear:
         self.breaches = 0
 
     def found_in(self, text: str) -> bool:
-        try:
-            return self._compiled.search(text) is not None
-        except UnicodeEncodeError:  # lone surrogates have no UTF-8
-            return self._compiled.search(text.encode("utf-8", "replace").decode()) is not None
+        # Bytes spare the wrapper its translation of offsets; lone surrogates have no UTF-8.
+        return self._compiled.search(text.encode("utf-8", "replace")) is not None
 
 
 class _Limited:

@@ -1,8 +1,8 @@
 """One route: all branches of rules that an event of one kind can satisfy, matched together.
 
-Every branch has up to three trigger groups: sets of atoms of which one must hold for the branch to hold. A value's entry
-carries the mask of groups it satisfies; the masks of an event's values are ORed, and only branches with every group
-satisfied are evaluated in full.
+Every branch has up to three trigger groups: sets of atoms of which one must hold for the branch to hold. The atoms that
+an event's values satisfy select, by bit masks, the branches with every group satisfied; only these are evaluated. The
+verdict is remembered for the combination of answers, which few events have to themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from collector.detection.atoms import Atom, ReferenceAtom
 from collector.detection.keywords import Keywords
-from collector.detection.memo import Entry, Memory
+from collector.detection.memo import NO_HITS, Hits, Memory
 from collector.detection.rules import Rule
 from collector.detection.scan import Column
 from collector.detection.tree import And, Node, Not, Or, atoms_of, chance, triggers
@@ -22,10 +22,18 @@ GROUPS = 3
 """Trigger groups of one branch."""
 MAX_SHAPES = 4_096
 """Distinct lists of field names that are remembered."""
+_VERDICT_COST = 320
+"""Bytes of a remembered verdict, beside 8 for each part of its key."""
 
-Hits = frozenset[int]
 Check = Callable[[Hits], bool]
 Event = Mapping[str, object]
+
+
+class RuleMatch(NamedTuple):
+    """A rule that an event satisfies, and the route on which it was found."""
+
+    rule: Rule
+    route: str
 
 
 class _Runner:
@@ -43,8 +51,15 @@ class _Runner:
 class _Shape(NamedTuple):
     """What a list of field names means to the route: the columns concerned, and the null atoms of absent fields."""
 
-    columns: list[tuple[str, Callable[[object], Entry | None], Column]]
+    columns: list[tuple[str, Callable[[object], Hits | None], Column]]
     absent: Hits
+
+
+class _Verdict(NamedTuple):
+    """What follows from a combination of answers: matches, and branches that the event itself must still answer."""
+
+    matches: tuple[RuleMatch, ...]
+    open: tuple[tuple[_Runner, Hits], ...]
 
 
 class Route:
@@ -59,15 +74,17 @@ class Route:
                 numbers.setdefault(atom, len(numbers))
         self._runners = [_Runner(rule, tree, numbers) for rule, tree in branches]
         self._low = (1 << self.size) - 1
-        masks = self._assign_groups([tree for _, tree in branches], numbers)
+        self._masks = self._assign_groups([tree for _, tree in branches], numbers)
         by_field: defaultdict[str | None, dict[Atom, int]] = defaultdict(dict)
         for atom, number in numbers.items():
             if not isinstance(atom, ReferenceAtom):
                 by_field[atom.field][atom] = number
         keywords = by_field.pop(None, None)
-        self._keywords = Keywords(keywords, masks, memory) if keywords else None
-        self._columns = {field: Column(atoms, masks, memory) for field, atoms in by_field.items() if field is not None}
+        self._keywords = Keywords(keywords, memory) if keywords else None
+        self._columns = {field: Column(atoms, memory) for field, atoms in by_field.items() if field is not None}
         self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._memory = memory
+        self._verdicts: dict[tuple[Hits, ...], _Verdict] = memory.memo()
 
     def _assign_groups(self, trees: Sequence[Node], numbers: Mapping[Atom, int]) -> dict[int, int]:
         """The mask of groups that each atom satisfies; slots that a branch has no group for count as satisfied."""
@@ -83,60 +100,66 @@ class Route:
                 else:
                     given |= bit
         self._given = given
-        self._always = given & self._low
-        return masks
+        return dict(masks)
 
-    def match(self, event: Event) -> list[Rule]:
+    def match(self, event: Event) -> Sequence[RuleMatch]:
         """The rules that the event satisfies, each once."""
         shape = self._shapes.get(tuple(event))
         if shape is None:
             shape = self._shape(event)
-        mask = self._always
-        found: list[Hits] = []
+        found = [shape.absent]
         try:
             for name, remembered, column in shape.columns:
-                entry = remembered(event[name])
-                if entry is None:
-                    entry = column.entry_of(event[name])
-                if entry:
-                    mask |= entry[0]
-                    found.append(entry[1])
+                hits = remembered(event[name])
+                if hits:
+                    found.append(hits)
+                elif hits is None:
+                    hits = column.hits_of(event[name])
+                    if hits:
+                        found.append(hits)
         except TypeError:  # a list has no hash
-            mask, found = self._look_up(event, shape)
+            found = self._look_up(event, shape)
         if self._keywords is not None:
-            for entry in self._keywords.search(event):
-                mask |= entry[0]
-                found.append(entry[1])
-        if not mask & self._low:
-            return []
-        return self._survivors(event, mask, found, shape)
+            found.extend(self._keywords.search(event))
+        key = tuple(found)
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._judge(key)
+        return self._answered(event, verdict) if verdict.open else verdict.matches
 
-    def _look_up(self, event: Event, shape: _Shape) -> tuple[int, list[Hits]]:
-        mask, found = self._always, list[Hits]()
-        for name, _, column in shape.columns:
-            entry = column.entry_of(event[name])
-            if entry:
-                mask |= entry[0]
-                found.append(entry[1])
-        return mask, found
+    def _look_up(self, event: Event, shape: _Shape) -> list[Hits]:
+        found = [column.hits_of(event[name]) for name, _, column in shape.columns]
+        return [shape.absent, *[hits for hits in found if hits]]
 
-    def _survivors(self, event: Event, mask: int, found: list[Hits], shape: _Shape) -> list[Rule]:
-        mask |= self._given
+    def _judge(self, found: tuple[Hits, ...]) -> _Verdict:
+        hits = NO_HITS.union(*found)
+        mask = self._given
+        for number in hits:
+            mask |= self._masks.get(number, 0)
         alive = mask & self._low
         for slot in range(1, GROUPS):
             alive &= mask >> (slot * self.size)
-        if not alive:
-            return []
-        hits = shape.absent.union(*found)
-        matched: dict[Rule, None] = {}
+        matched: dict[Rule, RuleMatch] = {}
+        undecided: list[tuple[_Runner, Hits]] = []
         while alive:
             lowest = alive & -alive
             alive ^= lowest
             runner = self._runners[lowest.bit_length() - 1]
-            known = self._with_references(event, runner, hits) if runner.references else hits
-            if runner.check(known):
-                matched[runner.rule] = None
-        return list(matched)
+            if runner.references:
+                undecided.append((runner, hits))
+            elif runner.check(hits):
+                matched[runner.rule] = RuleMatch(runner.rule, self.name)
+        verdict = _Verdict(tuple(matched.values()), tuple(undecided))
+        if self._memory.charge(_VERDICT_COST + 8 * len(found)):
+            self._verdicts[found] = verdict
+        return verdict
+
+    def _answered(self, event: Event, verdict: _Verdict) -> Sequence[RuleMatch]:
+        matched = {match.rule: match for match in verdict.matches}
+        for runner, hits in verdict.open:
+            if runner.rule not in matched and runner.check(self._with_references(event, runner, hits)):
+                matched[runner.rule] = RuleMatch(runner.rule, self.name)
+        return list(matched.values())
 
     def _with_references(self, event: Event, runner: _Runner, hits: Hits) -> Hits:
         held = [number for atom, number in runner.references if atom.holds_in(*_sides(event, atom))]
@@ -144,7 +167,7 @@ class Route:
 
     def _shape(self, event: Event) -> _Shape:
         columns = []
-        absent: Hits = frozenset()
+        absent = NO_HITS
         present = set()
         for name in event:
             field = name.replace(" ", "")
@@ -157,7 +180,7 @@ class Route:
                 absent |= column.absent
         if len(self._shapes) >= MAX_SHAPES:
             self._shapes.clear()
-        shape = self._shapes[tuple(event)] = _Shape(columns, absent)
+        shape = self._shapes[tuple(event)] = _Shape(columns, self._memory.share(absent))
         return shape
 
 

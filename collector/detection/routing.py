@@ -98,7 +98,9 @@ class _WindowsRoutes:
                 by_channel[channel].append(branch)
         self._memory = memory
         self._elsewhere = self._channel("", everywhere)
-        self._channels = {channel: self._channel(channel, [*own, *everywhere]) for channel, own in by_channel.items()}
+        self._channels = {
+            channel: self._channel(channel, [*own, *everywhere]) for channel, own in by_channel.items()
+        }
 
     def _channel(self, channel: str, branches: list[Branch]) -> dict[str | None, Route | None]:
         """The channel's routes by event number; the number `None` stands for any other."""

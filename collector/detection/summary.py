@@ -83,7 +83,10 @@ class Summary:
             print(f"refused event {place}: {bad['reason']}", file=out)
         _tell_rest(self.refused - MAX_TOLD, "refused events", out)
         if self.unrouted:
-            print(f"{self.unrouted:,} events name neither a Windows channel nor a log source: no rule saw them", file=out)
+            print(
+                f"{self.unrouted:,} events name neither a Windows channel nor a log source: no rule saw them",
+                file=out,
+            )
         for failure in self.failures:
             print(f"not read to the end: {failure['reason']}", file=out)
 
@@ -111,7 +114,9 @@ class Summary:
             "regex_timeouts": self._engine.regex_timeouts(),
             "files_failed": self.failures,
             "bad_events": self._bad,
-            "rules_active": [{"rule_id": rule.id, "title": rule.title, "file": rule.file} for rule in report.active],
+            "rules_active": [
+                {"rule_id": rule.id, "title": rule.title, "file": rule.file} for rule in report.active
+            ],
             "rules_inactive": [
                 {"rule_id": idle.rule_id, "title": idle.title, "file": idle.file, "reason": idle.reason}
                 for idle in report.inactive
