@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Seconds = Annotated[float, Meta(ge=0.01, le=86_400)]
-AbsolutePath = Annotated[str, Meta(pattern=r"^/[^\x00\n]{0,4095}$")]
+AbsolutePath = Annotated[str, Meta(pattern=r"^/[^\x00\n]{0,4095}\Z")]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -17,7 +17,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class CollectorConfig(Section, frozen=True, kw_only=True):
     """Whom to report to. Empty: the collector that enrolled this machine."""
 
-    url: Annotated[str, Meta(pattern=r"^(https://[^/\s]{1,300})?$")] = ""
+    url: Annotated[str, Meta(pattern=r"^(https://[^/\s]{1,300})?\Z")] = ""
 
 
 class SpoolConfig(Section, frozen=True, kw_only=True):
@@ -98,4 +98,4 @@ class Config(Section, frozen=True, kw_only=True):
     uplink: UplinkConfig = UplinkConfig()
     metrics: MetricsConfig = MetricsConfig()
     sensors: SensorsConfig = SensorsConfig()
-    user: Annotated[str, Meta(pattern=r"^[a-z0-9_][a-z0-9_.-]{0,31}$")] = "lienphong"
+    user: Annotated[str, Meta(pattern=r"^[a-z0-9_][a-z0-9_.-]{0,31}\Z")] = "lienphong"

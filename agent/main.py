@@ -116,8 +116,10 @@ class Agent:
             address, lambda: identity.context(layout.identity), config.uplink.timeout_seconds
         )
         self._uplink = Uplink(self._spool, self._connection, self._renewal, config.uplink, self._tally)
-        found = sensors(config, self._helper)
-        self._sensors = [Supervised(sensor, self._spool, self._tally, self._stop) for sensor in found]
+        self._sensors = [
+            Supervised(found, self._spool, self._tally, self._stop, getattr(config.sensors, found.name).enabled)
+            for found in sensors(config, self._helper)
+        ]
         self._status = StatusServer(layout.run, self.status)
         self._spool.put(own.LANE, [own.event("started", version=version("lien-phong"), pid=os.getpid())])
         self._uplink.start()
@@ -142,8 +144,8 @@ class Agent:
             if received is not None:
                 log.info("stopping: %s", signal.Signals(received.si_signo).name)
                 return 0
-            if os.getppid() != parent:
-                log.error("stopping: the process that started this one is gone")
+            if self._helper is not None and os.getppid() != parent:
+                log.error("stopping: the helper is gone")
                 return 1
             if not (self._spool.alive() and self._uplink.alive()):
                 log.critical("stopping: a part of the agent died, which is a defect; see the traceback above")

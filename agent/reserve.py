@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+from agent.exceptions import SpoolFullError
 
 BYTES = 8 << 20
 """Twice what the write-ahead log holds before it is folded into the database."""
@@ -18,15 +21,17 @@ class Reserve:
 
     def hold(self, keep_free: int) -> None:
         """Take the space, unless that would leave less than `keep_free` bytes to others."""
-        if self._held or free_bytes(self._path.parent) < keep_free + BYTES:
+        if self._held:
             return
         try:
+            if free_bytes(self._path.parent) < keep_free + BYTES:
+                return
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(descriptor, 0, BYTES)
             finally:
                 os.close(descriptor)
-        except OSError:
+        except (OSError, SpoolFullError):
             self.release()
         else:
             self._held = True
@@ -34,11 +39,19 @@ class Reserve:
     def release(self) -> bool:
         """Give the space back; True when there was any."""
         held, self._held = self._held, False
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink()
         return held
 
 
 def free_bytes(directory: Path) -> int:
-    """What an unprivileged process may still write on this file system."""
-    state = os.statvfs(directory)
+    """What an unprivileged process may still write on this file system.
+
+    Raises:
+        SpoolFullError: that cannot be found out, so nothing can be written either.
+    """
+    try:
+        state = os.statvfs(directory)
+    except OSError as error:
+        raise SpoolFullError(f"{directory}: {error.strerror}") from error
     return state.f_bavail * state.f_frsize

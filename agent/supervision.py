@@ -25,7 +25,7 @@ RECHECK_SECONDS = 60.0
 STEADY_SECONDS = 300.0
 """A sensor that ran this long starts again at once, as if it had never failed."""
 
-Phase = Literal["starting", "running", "unavailable", "failed", "stopped"]
+Phase = Literal["off", "starting", "running", "unavailable", "failed", "stopped"]
 
 
 class SensorState(Struct, kw_only=True):
@@ -41,8 +41,10 @@ class SensorState(Struct, kw_only=True):
 class Supervised:
     """One sensor and its thread."""
 
-    def __init__(self, sensor: Sensor, spool: Spool, tally: Tally, stop: threading.Event) -> None:
-        self.state = SensorState(name=sensor.name)
+    def __init__(
+        self, sensor: Sensor, spool: Spool, tally: Tally, stop: threading.Event, enabled: bool = True
+    ) -> None:
+        self.state = SensorState(name=sensor.name, phase="starting" if enabled else "off")
         self._sensor = sensor
         self._spool = spool
         self._tally = tally
@@ -52,12 +54,14 @@ class Supervised:
         self._thread = threading.Thread(target=self._work, name=f"sensor-{sensor.name}", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin, unless the configuration has it switched off."""
+        if self.state.phase != "off":
+            self._thread.start()
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread to end after `stop` was set; False when it has not within `timeout` seconds."""
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
