@@ -19,7 +19,6 @@ from collector.gateway.metrics import Metrics
 from collector.gateway.refusals import pause
 from collector.gateway.reports import Code, Reports
 from collector.gateway.streams import Streams
-from collector.gateway.totals import Totals
 from collector.inbox import Delivery, Inbox, InboxError, InboxFullError, Outcome
 from collector.messages import AgentSeen
 from wire import batch, codec
@@ -49,7 +48,6 @@ class Batches:
         self._inbox, self._consumers, self._reports = inbox, consumers, reports
         self._room, self._rate, self._executor, self._metrics = room, rate, executor, metrics
         self._streams = Streams()
-        self._totals = Totals()
 
     async def post(self, request: Request, caller: Caller) -> Response:
         """Answer one batch with its receipt.
@@ -132,17 +130,15 @@ class Batches:
         events = sum(arrival.events for arrival, verdict in pairs if verdict == "stored")
         self._metrics.events.inc(events)
         self._metrics.lost.inc(outcome.lost)
-        gaps = len(delivery.gaps) if outcome.lost else 0
-        total = self._totals.add(caller.agent, delivery.stream, events, gaps, outcome.lost)
         self._reports.seen(
             AgentSeen(
                 agent=caller.agent,
                 time=delivery.received,
                 skew=delivery.skew,
                 stream=delivery.stream,
-                events=total.events,
-                gaps=total.gaps,
-                lost_events=total.lost_events,
+                events=outcome.total.events,
+                gaps=outcome.total.gaps,
+                lost_events=outcome.total.lost,
                 serial=caller.certificate.serial,
             )
         )

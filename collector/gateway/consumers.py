@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from collector.inbox import Inbox
 from collector.messages import Accepted, Answer, Done, Fault, Fetch, Fetched, GatewayRequest, InboxBlock
 
-MAX_BLOCKS = 48
-"""Of 1 MiB each at most, so that an answer is always within a frame of the door."""
-
 
 class Consumers:
     """Answers `Fetch` and `Done`; `appended` wakes whoever waits for news."""
@@ -42,10 +39,9 @@ class Consumers:
 
     async def _fetch(self, request: Fetch) -> Fetched:
         deadline = time.monotonic() + request.wait
-        limit = min(request.limit, MAX_BLOCKS)
         while True:
             news = self._news
-            blocks, head = await self._read(request.after, limit)
+            blocks, head = await self._read(request.after, request.limit)
             left = deadline - time.monotonic()
             if blocks or left <= 0:
                 return Fetched(blocks=list(blocks), head=head)

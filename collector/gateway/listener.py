@@ -16,6 +16,9 @@ from collector.gateway.protocol import Count, bound
 
 BACKLOG = 2_048
 HANDSHAKE_S = 10.0
+SHUTDOWN_S = 1.0
+"""For the other side to say goodbye in TLS; many never do."""
+
 KEEP_ALIVE_S = 90
 """Longer than an agent stays silent, so that it does not pay for a handshake with every batch."""
 
@@ -53,7 +56,13 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                self._protocol, host, port, ssl=self._context, backlog=BACKLOG, ssl_handshake_timeout=HANDSHAKE_S
+                self._protocol,
+                host,
+                port,
+                ssl=self._context,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=SHUTDOWN_S,
             )
         except OSError as error:
             raise ListenError(f"{host} port {port}: cannot listen: {error.strerror or error}") from error

@@ -112,9 +112,9 @@ async def serve(
     """Run the gateway until SIGTERM or SIGINT.
 
     `tls_dir` holds `gateway.pem` (chain), `gateway.key.pem` and `ca.pem` (the root of agents' certificates).
-    `doors_dir` holds `responder.sock`, and gets `gateway.sock`. `limit_bytes` and `min_free_bytes` are quotas of the
-    inbox; `metrics_port` is on 127.0.0.1, 0 for none. `ready` is called once all doors answer, which is before the
-    admission list has come: until then agents are told to come back.
+    `doors_dir` holds `responder.sock`, and gets `gateway.sock`. `limit_bytes` and `min_free_bytes` are quotas of
+    the inbox; `metrics_port` is on 127.0.0.1, 0 for none. `ready` is called once all doors answer, which is before
+    the admission list has come: until then agents are told to come back.
 
     Raises:
         ListenError: a port or a certificate file cannot be used.

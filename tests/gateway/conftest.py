@@ -67,3 +67,19 @@ def new_agent(gateway: GatewayProcess, responder: Responder, trust: Trust) -> It
 def agent(new_agent: NewAgent) -> Agent:
     """An admitted agent."""
     return new_agent()
+
+
+@pytest.fixture
+def own(tmp_path: Path, trust: Trust) -> Iterator[tuple[GatewayProcess, Agent]]:
+    """A gateway with an empty inbox, and an agent."""
+    (tmp_path / "run").mkdir()
+    responder = Responder(tmp_path / "run/responder.sock")
+    gateway = GatewayProcess(tmp_path, trust)
+    gateway.start()
+    pem, serial = trust.agent(identity(1))
+    responder.admit(identity(1), serial)
+    agent = Agent(gateway, identity(1), pem)
+    yield gateway, agent
+    agent.close()
+    assert gateway.stop() == 0
+    responder.close()

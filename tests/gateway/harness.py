@@ -167,14 +167,17 @@ class GatewayProcess:
             "metrics_port": self.metrics_port, "tls_dir": str(trust.tls), "inbox_path": str(inbox_path),
             "doors_dir": str(self.doors), "limit_bytes": 8 << 30, "min_free_bytes": 0,
         } | more  # fmt: skip
+        self.environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Run it and wait until it says that it is ready."""
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command, json.dumps(self._options)], stdout=subprocess.PIPE, stderr=log, env=environment
+                [*self._command, json.dumps(self._options)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.environment,
             )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n", self.log.read_text()
