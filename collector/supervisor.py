@@ -148,7 +148,9 @@ class Supervisor:
             return
 
     def _note_pid(self, role: str, pid: int) -> None:
-        (self._run / f"{role}.pid").write_text(f"{pid}\n")
+        temporary = self._run / f".{role}.pid"
+        temporary.write_text(f"{pid}\n")
+        temporary.replace(self._run / f"{role}.pid")
 
 
 def announce_ready() -> None:

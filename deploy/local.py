@@ -125,7 +125,7 @@ def wait_until_reporting(process: subprocess.Popen[bytes], agent: Path, log: Pat
             capture_output=True,
             check=False,
         )
-        if status.returncode == 0 and json.loads(status.stdout).get("last_receipt_us"):
+        if status.returncode == 0 and json.loads(status.stdout).get("last_success"):
             return
         time.sleep(0.2)
     raise LocalRunError(f"the agent's first report was not acknowledged within {READY_S:.0f} s; see {log}")

@@ -87,7 +87,8 @@ class Marks:
             self._held.setdefault(lane, {})[number] = sha256
         self._changed: set[Lane] = set()
         row = connection.execute("SELECT events, gaps, lost FROM total WHERE agent = ? AND stream = ?", self._key)
-        self._events, self._gaps, self._lost = row.fetchone() or (0, 0, 0)
+        sums: tuple[int, int, int] = row.fetchone() or (0, 0, 0)
+        self._events, self._gaps, self._lost = sums
 
     def judge(self, lane: Lane, number: int, sha256: str) -> Verdict:
         """What this block is to what was had before; `stored` means that it is new."""

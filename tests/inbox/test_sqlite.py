@@ -1,4 +1,4 @@
-"""The SQLite inbox: exactly once by identity, watermarks and gaps, quotas, pruning, and `kill -9` at any moment."""
+"""The SQLite inbox: exactly once by identity, watermarks and gaps, quotas, pruning, `kill -9` at any moment."""
 
 from __future__ import annotations
 

@@ -117,6 +117,7 @@ class Browser(requests.Session):
         super().__init__()
         self.base = f"https://localhost:{collector.web_port}/api/v1"
         self.verify = collector.ca
+        self.trust_env = False  # REQUESTS_CA_BUNDLE would win over `verify`
         first = Path(collector.made["admin_password_file"]).read_text().strip()
         for password in (PASSWORD, first):
             answer = self.post(f"{self.base}/session", json={"user": "admin", "password": password}, timeout=30)
@@ -161,6 +162,12 @@ class Ledger:
             self.connection.close()
             self.connection = None
             raise
+
+    def close(self) -> None:
+        """Hang up."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def block(self, number: int, commands: Sequence[str]) -> tuple[block.Block, bytes]:
         """A block of process starts with these command lines; the same arguments give the same bytes."""

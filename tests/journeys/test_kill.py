@@ -47,6 +47,7 @@ class Feeder(threading.Thread):
         """Let the block under way be acknowledged and end."""
         self.enough.set()
         self.join(120)
+        self.ledger.close()
         if self.failure is not None:
             raise self.failure
 
@@ -77,7 +78,7 @@ def archived(data: Path) -> Counter[str]:
     for path in sorted((data / "archive").rglob("*.zst")):
         with zstandard.open(path, "rb") as stream:
             for line in io.TextIOWrapper(stream, "utf-8"):
-                fields = json.loads(line).get("fields") or {}
+                fields = json.loads(line)["event"]["fields"]
                 if "CommandLine" in fields:
                     found[fields["CommandLine"]] += 1
     return found
