@@ -18,7 +18,13 @@ from wire.errors import MalformedError
 MAX_ANSWER_BYTES = 1 << 20
 READ_BYTES = 64 << 10
 
-_STALE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+_STALE = (
+    http.client.RemoteDisconnected,
+    BrokenPipeError,
+    ConnectionResetError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)
 """What a connection says that the other side closed while it was idle."""
 
 

@@ -19,7 +19,6 @@ Action = Literal[
     "sensor_unavailable",
     "sensor_failed",
     "spool_replaced",
-    "events_lost",
     "certificate_renewed",
 ]
 

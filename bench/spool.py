@@ -54,12 +54,14 @@ def events(number: int) -> list[Event]:
 def spool(sample: list[Event], directory: Path) -> tuple[float, float, int]:
     """Seconds of wall and of CPU until all is durable, and bytes held."""
     owner = Owner("a" * 16, "bench", "boot")
-    outbox = Spool(directory, owner, SpoolConfig(max_bytes=1 << 32, memory_bytes=1 << 26, min_free_bytes=0), Tally())
+    outbox = Spool(
+        directory, owner, SpoolConfig(max_bytes=1 << 32, memory_bytes=1 << 26, min_free_bytes=0), Tally()
+    )
     cpu, wall = time.process_time(), time.perf_counter()
     for start in range(0, len(sample), CHUNK):
         outbox.put("security", sample[start : start + CHUNK], ("bench", b"%d" % start))
     outbox.flush(60)
-    figures = time.perf_counter() - wall, time.process_time() - cpu, int(str(outbox.state()["bytes"]))
+    figures = time.perf_counter() - wall, time.process_time() - cpu, outbox.state().bytes
     outbox.close(60)
     return figures
 

@@ -42,6 +42,22 @@ def test_one_connection_serves_many_batches(door, rig, make_event, until):
     assert len(peers) == 1
 
 
+def test_a_connection_closed_while_idle_is_no_failure(door, rig, make_event, until):
+    def answer_and_leave(handler):
+        handler.batch()
+        handler.cut()
+        return True
+
+    door.faults.extend([answer_and_leave] * 5)
+    r = rig(door.url)
+    for i in range(5):
+        r.spool.put("urgent", [make_event(i)])
+        until(lambda i=i: r.tally.total("uplink_batches") == i + 1)
+        until(lambda: r.uplink.state.phase == "idle")
+    assert r.tally.read("uplink_batches") == {("delivered",): 5}
+    assert door.duplicates == 0
+
+
 def cut_before_answer(handler):
     """The collector stored it, its answer is lost."""
     handler.owner.take_batch(handler.body)
