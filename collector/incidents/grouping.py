@@ -58,14 +58,16 @@ def summary(event: Event) -> str:
 
 
 def searchable(words: Iterable[str]) -> str:
-    """The words as a search compares them: one line, without case and without accents."""
-    return fold("\n".join(words))[:SEARCH_CHARACTERS]
+    """The words as a search compares them: one text, without case and without accents."""
+    return "\n".join(map(fold, words))[:SEARCH_CHARACTERS]
 
 
 def fold(text: str) -> str:
     """Without case and accents, and with đ as d: what someone types on a keyboard without Vietnamese input."""
+    if text.isascii():
+        return text.casefold()
     plain = unicodedata.normalize("NFD", text.casefold()).replace("đ", "d")
-    return "".join(c for c in plain if not unicodedata.combining(c))
+    return "".join(c for c in plain if c.isascii() or not unicodedata.combining(c))
 
 
 def _first(event: Event, names: Iterable[str]) -> str:

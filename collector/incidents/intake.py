@@ -16,7 +16,7 @@ from collector.incidents import events, grouping, history, totals
 from collector.incidents.rules import cards_of, store_cards
 from collector.incidents.tables import alerts, matches
 from collector.incidents.version import advance
-from collector.messages import LEVELS, Match, Matches, RuleCard
+from collector.messages import LEVELS, Match, Matches
 
 CHUNK = 400
 """Values in one IN (…): well below SQLite's limit of variables."""
@@ -39,10 +39,10 @@ def take(connection: Connection, batch: Matches) -> int:
     groups: dict[str, list[Match]] = {}
     for match in fresh:
         groups.setdefault(grouping.alert_id(match), []).append(match)
-    cards = cards_of(connection, {match.rule_hash for match in fresh})
+    titles = _titles(connection, {match.rule_hash for match in fresh})
     before = _held(connection, list(groups))
     version = advance(connection)
-    after = {alert: _counted(before.get(alert), alert, found, version, cards) for alert, found in groups.items()}
+    after = {alert: _counted(before.get(alert), alert, found, version, titles) for alert, found in groups.items()}
     _write(connection, before, after)
     connection.execute(
         insert(matches), [{"id": m.id, "alert": alert} for alert, found in groups.items() for m in found]
@@ -74,9 +74,7 @@ def _held(connection: Connection, ids: Sequence[str]) -> dict[str, Row]:
     return found
 
 
-def _counted(
-    before: Row | None, alert: str, found: Sequence[Match], version: int, cards: dict[str, RuleCard]
-) -> Row:
+def _counted(before: Row | None, alert: str, found: Sequence[Match], version: int, titles: dict[str, str]) -> Row:
     """The alert's row with these matches in it."""
     row = before or _new(alert, found[0])
     last = max(found, key=lambda match: match.detected)
@@ -95,7 +93,9 @@ def _counted(
         "source_last_us": max(row["source_last_us"], *times),
         "rule_hash": last.rule_hash if fits_last else row["rule_hash"],
     }
-    return merged | {"search": _search(merged, cards)} if merged["rule_hash"] in cards else merged
+    if before is None or merged["rule_hash"] != row["rule_hash"]:
+        merged["search"] = _search(merged, titles.get(merged["rule_hash"], ""))
+    return merged
 
 
 def _new(alert: str, match: Match) -> Row:
@@ -121,9 +121,15 @@ def _new(alert: str, match: Match) -> Row:
     }
 
 
-def _search(row: Row, cards: dict[str, RuleCard]) -> str:
-    words = [row[name] for name in ("rule_id", "host", "user", "node", "agent", "group_key", "summary")]
-    return grouping.searchable([*cards[row["rule_hash"]].titles.values(), *words])
+def _titles(connection: Connection, hashes: set[str]) -> dict[str, str]:
+    """The rules' titles as a search compares them, by content hash."""
+    cards = cards_of(connection, hashes)
+    return {known: grouping.fold(" ".join(card.titles.values())) for known, card in cards.items()}
+
+
+def _search(row: Row, titles: str) -> str:
+    words = (row[name] for name in ("rule_id", "host", "user", "node", "agent", "group_key", "summary"))
+    return grouping.searchable([titles, *words])
 
 
 def _write(connection: Connection, before: dict[str, Row], after: dict[str, Row]) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from collector.incidents.documents import Totals
 from collector.incidents.tables import totals
@@ -18,6 +18,16 @@ Key = tuple[str, str, str]
 """Node, status, level."""
 
 
+GROW = (
+    update(totals)
+    .where(*(totals.c[name] == bindparam(f"the_{name}") for name in ("node", "status", "level")))
+    .values(count=totals.c.count + bindparam("difference"))
+)
+NEW = insert(totals).values(
+    **{name: bindparam(f"the_{name}") for name in ("node", "status", "level")}, count=bindparam("difference")
+)
+
+
 def key(row: Mapping[str, Any]) -> Key:
     """Under which total an alert's row is counted."""
     return row["node"], row["status"], row["level"]
@@ -25,14 +35,22 @@ def key(row: Mapping[str, Any]) -> Key:
 
 def add(connection: Connection, changes: Counter[Key]) -> None:
     """Apply differences to the totals."""
-    for (node, status, level), difference in changes.items():
-        if not difference:
-            continue
-        here = (totals.c.node == node) & (totals.c.status == status) & (totals.c.level == level)
-        grown = update(totals).where(here).values(count=totals.c.count + difference)
-        if connection.execute(grown).rowcount == 0:
-            values = {"node": node, "status": status, "level": level, "count": difference}
-            connection.execute(insert(totals).values(**values))
+    nodes = {node for (node, _, _), difference in changes.items() if difference}
+    if not nodes:
+        return
+    query = select(totals.c.node, totals.c.status, totals.c.level).where(totals.c.node.in_(nodes))
+    held = {(row.node, row.status, row.level) for row in connection.execute(query)}
+    grown = [_values(key, difference) for key, difference in changes.items() if difference and key in held]
+    new = [_values(key, difference) for key, difference in changes.items() if difference and key not in held]
+    if grown:
+        connection.execute(GROW, grown)
+    if new:
+        connection.execute(NEW, new)
+
+
+def _values(key: Key, difference: int) -> dict[str, object]:
+    node, status, level = key
+    return {"the_node": node, "the_status": status, "the_level": level, "difference": difference}
 
 
 def read(connection: Connection, scopes: Sequence[str]) -> Totals:
