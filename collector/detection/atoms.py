@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 
 from collector.detection.factors import factors_of
 from collector.detection.fold import fold
-from collector.detection.wildcards import MANY, Glob, Parts, fold_parts, spelled
 from collector.detection.regexes import Searcher
 from collector.detection.values import moment_of, number_of, text_of
+from collector.detection.wildcards import MANY, Glob, Parts, fold_parts, spelled
 
 _LONGEST_ADDRESS = 64
 Find = Literal["equals", "contains", "prefix", "suffix", "each"]

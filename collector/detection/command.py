@@ -19,8 +19,8 @@ _MAX_MEMO_MIB = 64 * 1024
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
-        "Match Sigma rules against event files: EVTX, JSON lines or JSON arrays (flat Sigma fields or Windows' nested "
-        "Event), plain, .gz or .zst; directories are searched."
+        "Match Sigma rules against event files: EVTX, JSON lines or JSON arrays (flat Sigma fields or Windows' "
+        "nested Event), plain, .gz or .zst; directories are searched."
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="event file or directory; - for standard input")
     parser.add_argument(
@@ -107,8 +107,8 @@ _KEPT: list[object] = []
 
 
 def _keep(engine: object) -> None:
-    """Let the engine live until the process ends: to take half a million objects apart one by one just before would
-    cost as much as matching ten thousand events. The list holds itself, so that nothing takes it apart."""
+    """Let the engine live until the process ends: to take half a million objects apart one by one just before
+    would cost as much as matching ten thousand events. The list holds itself, so that nothing takes it apart."""
     _KEPT[:] = [_KEPT, engine]
     gc.freeze()
 

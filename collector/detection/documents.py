@@ -51,7 +51,7 @@ class _Loader(yaml.CSafeLoader):
     """The safe loader, refusing maps with a key twice: one of the two conditions would be lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        merged = any([key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value])
+        merged = any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value)
         mapping = super().construct_mapping(node, deep)
         if len(mapping) != len(node.value) and not merged:
             seen: set[object] = set()
@@ -85,6 +85,10 @@ def parse(text: str) -> object:
         raise RuleError(f"broken YAML: {error}") from error
 
 
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
+
+
 class _Frame:
     """A list or map being counted."""
 
@@ -113,9 +117,9 @@ def _check_size(text: str) -> None:
                 sizes[event.anchor] = 1
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise RuleError(f"broken YAML: alias *{event.anchor} names nothing", event.start_mark.line + 1)
+                raise RuleError(f"broken YAML: alias *{event.anchor} names nothing", _line(event))
             stack[-1].size += sizes[event.anchor]
         if len(stack) > MAX_DEPTH + 1:
-            raise RuleError(f"nested deeper than {MAX_DEPTH} levels", event.start_mark.line + 1)
+            raise RuleError(f"nested deeper than {MAX_DEPTH} levels", _line(event))
         if stack[-1].size > MAX_NODES:
-            raise RuleError(f"expands to more than {MAX_NODES} values", event.start_mark.line + 1)
+            raise RuleError(f"expands to more than {MAX_NODES} values", _line(event))

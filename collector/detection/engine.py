@@ -1,4 +1,5 @@
-"""The door of detection: events in, matched rules out; a plain object, so a new one can be built beside the old."""
+"""The door of detection: events in, matched rules out; a plain object, so a new one can be built beside the
+old."""
 
 from __future__ import annotations
 
@@ -48,8 +49,8 @@ class Engine:
     def match(self, fields: Mapping[str, object], logsource: Logsource | None = None) -> list[RuleMatch]:
         """The rules that one event satisfies.
 
-        `fields` are flat, named as Sigma names them; `logsource` is what the event states of its source, `None` for
-        Windows events that carry `Channel` and `EventID`. An event with neither is counted in `unrouted`.
+        `fields` are flat, named as Sigma names them; `logsource` is what the event states of its source, `None`
+        for Windows events that carry `Channel` and `EventID`. An event with neither is counted in `unrouted`.
         """
         routes = self._router.find(fields, logsource)
         if logsource is not None and len(self.seen) < MAX_SOURCES:
@@ -90,7 +91,8 @@ class Engine:
         return {atom.describe(): atom.searcher.breaches for atom in atoms if atom.searcher.breaches}
 
     def report(self, sources: Iterable[Logsource] | None = None) -> Report:
-        """Which rules run. With `sources`, what the events at hand state of theirs, rules for others are inactive."""
+        """Which rules run. With `sources`, what the events at hand state of theirs, rules for others are
+        inactive."""
         active, inactive = list(self.ruleset.rules), list(self.ruleset.inactive)
         if sources is not None:
             reachable = {wider for source in sources for wider in containing(source)}
@@ -101,7 +103,7 @@ class Engine:
         return Report(tuple(active), tuple(inactive), self.ruleset.refused)
 
     def _reached(self, rule: Rule, reachable: set[Logsource]) -> bool:
-        return any([branch.windows or branch.logsource in reachable for branch in self._branches[rule.id]])
+        return any(branch.windows or branch.logsource in reachable for branch in self._branches[rule.id])
 
 
 def _idle_reason(rule: Rule) -> str:

@@ -1,7 +1,8 @@
 """Case folding for rules and events: Unicode simple folding, one character for one character.
 
-`str.lower` depends on context (the Greek final sigma) and `str.casefold` may lengthen a text (ß becomes ss); either
-would let a value slip past a literal scan or a `?`. Simple folding (Unicode, CaseFolding.txt, C + S) does neither.
+`str.lower` depends on context (the Greek final sigma) and `str.casefold` may lengthen a text (ß becomes ss);
+either would let a value slip past a literal scan or a `?`. Simple folding (Unicode, CaseFolding.txt, C + S)
+does neither.
 """
 
 from __future__ import annotations

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 import msgspec
 import zstandard
+from typing_extensions import Buffer
 
 from collector.detection.exceptions import EventFileError
 
@@ -31,10 +33,19 @@ _SUFFIXES = (".evtx", ".json", ".jsonl", ".ndjson")
 _BOM = b"\xef\xbb\xbf"
 
 
-class Lines(NamedTuple):
-    """Consecutive events of a file. `index` is the first one's position, `line` its 1-based line, 0 in an array."""
+class Readable(Protocol):
+    """A stream of bytes."""
 
-    index: int
+    def read(self, size: int = ..., /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        ...
+
+
+class Lines(NamedTuple):
+    """Consecutive events of a file. `first` is the position of the first, `line` its 1-based line, 0 in an
+    array."""
+
+    first: int
     line: int
     texts: list[bytes]
 
@@ -60,58 +71,54 @@ def event_files(arguments: Iterable[str]) -> Iterator[str]:
 
 
 @contextmanager
-def opened(name: str) -> Iterator[IO[bytes]]:
+def opened(name: str) -> Iterator[Readable]:
     """The file's content, decompressed while it is read.
 
     Raises:
         EventFileError: the file cannot be read, or its compression is broken.
     """
     try:
-        raw = sys.stdin.buffer if name == STDIN else Path(name).open("rb")
-        with raw:
-            yield _decompressed(_Peeking(raw))
+        with nullcontext(sys.stdin.buffer) if name == STDIN else Path(name).open("rb") as raw:
+            yield _decompressed(raw)
     except (zlib.error, EOFError, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise EventFileError(f"{name}: broken compression: {error}") from error
     except OSError as error:
         raise EventFileError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
-class _Peeking:
-    """A stream whose first bytes can be looked at and are read again."""
+class _Rejoined(io.RawIOBase):
+    """A stream of which the first bytes were already taken, whole again."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._ahead = b""
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = head
+        self._rest = rest
 
-    def peek(self, size: int) -> bytes:
-        while len(self._ahead) < size and (more := self._stream.read(size - len(self._ahead))):
-            self._ahead += more
-        return self._ahead[:size]
+    def readable(self) -> bool:
+        return True
 
-    def read(self, size: int = -1) -> bytes:
-        if not self._ahead:
-            return self._stream.read(size)
-        if size < 0:
-            ahead, self._ahead = self._ahead, b""
-            return ahead + self._stream.read()
-        ahead, self._ahead = self._ahead[:size], self._ahead[size:]
-        return ahead + self._stream.read(size - len(ahead)) if len(ahead) < size else ahead
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer).cast("B")
+        chunk = self._head[: len(view)] or self._rest.read(len(view))
+        self._head = self._head[len(chunk) :]
+        view[: len(chunk)] = chunk
+        return len(chunk)
 
 
-def _decompressed(stream: _Peeking) -> IO[bytes]:
-    magic = stream.peek(4)
-    if magic.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=stream)  # type: ignore[arg-type, return-value]
-    if magic == _ZSTD:
+def _decompressed(raw: BinaryIO) -> Readable:
+    head = head_of(raw, len(_EVTX))
+    stream = io.BufferedReader(_Rejoined(head, raw), _CHUNK)
+    if head.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=stream)
+    if head.startswith(_ZSTD):
         decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-        return decompressor.stream_reader(stream, read_across_frames=True)  # type: ignore[arg-type, return-value]
-    return stream  # type: ignore[return-value]
+        return decompressor.stream_reader(stream, read_across_frames=True)
+    return stream
 
 
-def head_of(stream: IO[bytes]) -> bytes:
-    """The first bytes of a stream, enough to tell what it holds."""
+def head_of(stream: Readable, size: int = _HEAD) -> bytes:
+    """The first bytes of a stream, enough to tell what it holds; fewer than `size` only at its end."""
     head = b""
-    while len(head) < _HEAD and (more := stream.read(_HEAD - len(head))):
+    while len(head) < size and (more := stream.read(size - len(head))):
         head += more
     return head
 
@@ -121,7 +128,7 @@ def is_evtx(head: bytes) -> bool:
     return head.startswith(_EVTX)
 
 
-def blocks(stream: IO[bytes], head: bytes) -> Iterator[Lines | TooLong]:
+def blocks(stream: Readable, head: bytes) -> Iterator[Lines | TooLong]:
     """The events of a JSON stream whose first bytes `head` were already taken from it.
 
     Raises:
@@ -134,7 +141,7 @@ def blocks(stream: IO[bytes], head: bytes) -> Iterator[Lines | TooLong]:
     yield from _Cutter(head, stream).blocks()
 
 
-def _array(head: bytes, stream: IO[bytes]) -> list[bytes]:
+def _array(head: bytes, stream: Readable) -> list[bytes]:
     content = bytearray(head)
     while chunk := stream.read(_CHUNK):
         content += chunk
@@ -151,7 +158,7 @@ def _array(head: bytes, stream: IO[bytes]) -> list[bytes]:
 class _Cutter:
     """Cuts a stream into lines, a chunk at a time; blank lines are no events."""
 
-    def __init__(self, head: bytes, stream: IO[bytes]) -> None:
+    def __init__(self, head: bytes, stream: Readable) -> None:
         self._rest = head
         self._stream = stream
         self._index = 0

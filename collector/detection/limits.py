@@ -67,9 +67,8 @@ def _check_values(value: object, modifiers: str) -> int:
     if "windash" in modifiers and isinstance(value, str):
         dashes = len(_DASH.findall(value)) * modifiers.split("|").count("windash")
         if dashes > MAX_WINDASHES:
-            raise RuleError(
-                f"detection value {value[:60]!r} has {dashes} dashes under windash; at most {MAX_WINDASHES} are allowed"
-            )
+            shown = f"detection value {value[:60]!r}"
+            raise RuleError(f"{shown} has {dashes} dashes under windash; at most {MAX_WINDASHES} are allowed")
     return 1
 
 

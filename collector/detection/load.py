@@ -1,4 +1,5 @@
-"""Rules from files, directories and archives, through pySigma, to trees of atoms; one broken rule harms no other."""
+"""Rules from files, directories and archives, through pySigma, to trees of atoms; one broken rule harms no
+other."""
 
 from __future__ import annotations
 

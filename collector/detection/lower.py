@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sigma.conditions import (
@@ -43,10 +44,10 @@ from collector.detection.atoms import (
     TimeAtom,
 )
 from collector.detection.exceptions import RuleError, UnsupportedRuleError
-from collector.detection.wildcards import MANY, ONE, Part, Parts, containing, normalise
 from collector.detection.regexes import searcher
 from collector.detection.tree import Node, conjunction, disjunction, negation
 from collector.detection.values import text_of
+from collector.detection.wildcards import MANY, ONE, Part, Parts, containing, normalise
 
 MAX_ATOMS = 100_000
 """Questions in one rule, repetitions included."""
@@ -128,9 +129,9 @@ class Lowering:
         if isinstance(value, SigmaTimestampPart):
             return self._time(field, value, "=", value.number)
         if isinstance(value, SigmaBool):
-            return self._text(field, (text_of(value.boolean),), cased=False)
+            return self._text(field, (_written(value.boolean),), cased=False)
         if isinstance(value, SigmaNumber):
-            return self._text(field, (text_of(value.number),), cased=False)
+            return self._text(field, (_written(value.number),), cased=False)
         if isinstance(value, SigmaCIDRExpression):
             network = value.network
             return self._table.intern(("cidr", field, network), lambda: CidrAtom(field, network))
@@ -165,14 +166,14 @@ class Lowering:
     def _string(self, field: str | None, value: Any) -> Node:
         cased = isinstance(value, SigmaCasedString)
         texts = [value]
-        if any([isinstance(part, Placeholder) for part in value.s]):
+        if any(isinstance(part, Placeholder) for part in value.s):
             texts = self._expand(value)
         return disjunction([self._text(field, _parts(text), cased) for text in texts])
 
     def _text(self, field: str | None, parts: Parts, cased: bool) -> Node:
         if field is None:
             parts = containing(parts)
-            if not any([isinstance(part, str) for part in parts]):
+            if not any(isinstance(part, str) for part in parts):
                 raise RuleError("a keyword must contain some text")
         return self._table.intern(("text", field, cased, parts), lambda: TextAtom(field, parts, cased))
 
@@ -181,12 +182,8 @@ class Lowering:
         nodes: list[Node] = []
         for text in self._expand(value.regexp):
             pattern = str(text)
-            nodes.append(
-                self._table.intern(
-                    ("regex", field, pattern, flags),
-                    lambda pattern=pattern: RegexAtom(field, pattern, flags, searcher(pattern, flags)),
-                )
-            )
+            make = partial(_regex_atom, field, pattern, flags)
+            nodes.append(self._table.intern(("regex", field, pattern, flags), make))
         return disjunction(nodes)
 
     def _expand(self, value: Any) -> list[Any]:
@@ -206,6 +203,16 @@ class Lowering:
 
     def _replacements(self, placeholder: Any) -> list[Any]:
         return [SigmaString(text) for text in self._placeholders[placeholder.name]]
+
+
+def _regex_atom(field: str | None, pattern: str, flags: str) -> Atom:
+    return RegexAtom(field, pattern, flags, searcher(pattern, flags))
+
+
+def _written(value: bool | int | float) -> str:
+    text = text_of(value)
+    assert text is not None  # a number or a boolean always has a text
+    return text
 
 
 def _parts(value: Any) -> Parts:

@@ -39,7 +39,8 @@ class Memory:
             memo[key] = answer
 
     def share(self, hits: Hits) -> Hits:
-        """The one set with these members: most values answer alike, and equal sets compare fastest when they are one."""
+        """The one set with these members: most values answer alike, and equal sets compare fastest when they
+        are one."""
         known = self._shared.get(hits)
         if known is None:
             known = hits

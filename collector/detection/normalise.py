@@ -1,7 +1,8 @@
 """Events of every supported form as flat Sigma fields and the log source that they state.
 
-Forms: flat fields; Windows' `Event` as EVTX readers write it in JSON; the product's own wire event. Nested values of a
-flat event become dotted names (`userIdentity.type`), lists of maps become lists under the dotted name.
+Forms: flat fields; Windows' `Event` as EVTX readers write it in JSON; the product's own wire event. Nested
+values of a flat event become dotted names (`userIdentity.type`), lists of maps become lists under the dotted
+name.
 """
 
 from __future__ import annotations

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 from evtx import PyEvtxParser
@@ -14,8 +13,10 @@ from msgspec import Struct
 
 from collector.detection.engine import Engine
 from collector.detection.exceptions import EventError, EventFileError
-from collector.detection.inputs import MAX_LINE, STDIN, Lines, TooLong, blocks, head_of, is_evtx, opened
-from collector.detection.normalise import Fields, normalise, stated, time_of
+from collector.detection.inputs import MAX_LINE, STDIN, Lines, Readable, TooLong, blocks, head_of, is_evtx, opened
+from collector.detection.normalise import normalise, stated, time_of
+from collector.detection.route import Event
+from collector.detection.values import Scalar
 from wire.event import Logsource
 
 MAX_REASONS = 100
@@ -51,7 +52,8 @@ class Bad(Struct, array_like=True):
 
 
 class Result(Struct, array_like=True):
-    """What a work item amounts to. `refused` counts; `bad` describes the first of them; `failure` ended the file."""
+    """What a work item amounts to. `refused` counts; `bad` describes the first of them; `failure` ended the
+    file."""
 
     file: str
     events: int = 0
@@ -83,10 +85,10 @@ def work_items(name: str) -> Iterator[Work | Result]:
 
 
 def _lines_item(name: str, part: Lines) -> Work:
-    return Work(name, part.index, part.line, part.texts)
+    return Work(name, part.first, part.line, part.texts)
 
 
-def _evtx_items(name: str, head: bytes, stream: IO[bytes]) -> Iterator[Work]:
+def _evtx_items(name: str, head: bytes, stream: Readable) -> Iterator[Work]:
     """An event log is read in place where it can be; it needs seeking, so a stream is written to a file first."""
     if name != STDIN:
         with Path(name).open("rb") as raw:
@@ -95,32 +97,25 @@ def _evtx_items(name: str, head: bytes, stream: IO[bytes]) -> Iterator[Work]:
                 return
     with tempfile.NamedTemporaryFile(suffix=".evtx") as copy:
         copy.write(head)
-        shutil.copyfileobj(_Limited(stream, name), copy, 1024 * 1024)  # type: ignore[misc]
+        _copy(stream, copy, name)
         copy.flush()
         yield Work(name, evtx=copy.name)
 
 
-class _Limited:
-    """Stops a decompression bomb at the size that no event log has."""
-
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        self._stream = stream
-        self._name = name
-        self._left = MAX_EVTX
-
-    def read(self, size: int) -> bytes:
-        chunk = self._stream.read(size)
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise EventFileError(f"{self._name}: unpacks to more than {MAX_EVTX // 1024**3} GiB")
-        return chunk
+def _copy(stream: Readable, target: IO[bytes], name: str) -> None:
+    left = MAX_EVTX
+    while chunk := stream.read(1024 * 1024):
+        left -= len(chunk)
+        if left < 0:
+            raise EventFileError(f"{name}: unpacks to more than {MAX_EVTX // 1024**3} GiB")
+        target.write(chunk)
 
 
 def detect(
     engine: Engine, names: Iterable[str], jobs: int = 1, default: Logsource | None = None
 ) -> Iterator[Result]:
-    """Match every event of the files, in order; `jobs` processes share the work, `default` is the log source of events
-    that state none.
+    """Match every event of the files, in order; `jobs` processes share the work, `default` is the log source of
+    events that state none.
 
     Raises:
         DetectionError: a worker process died.
@@ -154,7 +149,7 @@ class Worker:
         self._engine = engine
         self._default = default
         self._rules = {rule.id: position for position, rule in enumerate(engine.ruleset.rules)}
-        self._flat = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
+        self._flat = msgspec.json.Decoder(dict[str, Scalar])
         self._any = msgspec.json.Decoder()
         self._nested = False
 
@@ -182,18 +177,18 @@ class Worker:
             result.events += 1
             self._match(fields, logsource or self._default, work.index + offset, result)
 
-    def _decoded(self, text: bytes) -> tuple[Fields, Logsource | None]:
+    def _decoded(self, text: bytes) -> tuple[Event, Logsource | None]:
         """Flat events are the common case and decode at once; a nested one tells what to expect of the next."""
         if not self._nested:
             try:
-                fields: Fields = self._flat.decode(text)
+                flat = self._flat.decode(text)
             except msgspec.ValidationError:
                 self._nested = True
             else:
-                return fields, stated(fields)
+                return flat, stated(flat)
         event = self._any.decode(text)
         fields, logsource = normalise(event)
-        self._nested = len(fields) != len(event) or any([isinstance(value, list) for value in fields.values()])
+        self._nested = len(fields) != len(event) or any(isinstance(value, list) for value in fields.values())
         return fields, logsource
 
     def _event_log(self, work: Work, result: Result) -> None:
@@ -205,7 +200,7 @@ class Worker:
         except (RuntimeError, OSError, ValueError) as error:
             result.failure = f"{work.file}: after {index} events: {' '.join(str(error).split())[:300]}"
 
-    def _record(self, record: dict[str, str], index: int, result: Result) -> None:
+    def _record(self, record: Any, index: int, result: Result) -> None:
         try:
             fields = normalise(self._any.decode(record["data"])).fields
         except (msgspec.DecodeError, EventError, RecursionError) as error:
@@ -214,7 +209,7 @@ class Worker:
         result.events += 1
         self._match(fields, None, index, result)
 
-    def _match(self, fields: Fields, logsource: Logsource | None, index: int, result: Result) -> None:
+    def _match(self, fields: Event, logsource: Logsource | None, index: int, result: Result) -> None:
         matches = self._engine.match(fields, logsource)
         if matches:
             time = time_of(fields)

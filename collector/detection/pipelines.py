@@ -1,37 +1,38 @@
 """pySigma's processing pipelines: what a rule's generic log source means in Windows' own logs.
 
-A rule may be satisfied by more than one log, `process_creation` by Sysmon event 1 and by Security event 4688: each way
-is a variant of the rule, and the rule matches when one of them does.
+A rule may be satisfied by more than one log, `process_creation` by Sysmon event 1 and by Security event 4688:
+each way is a variant of the rule, and the rule matches when one of them does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sigma.exceptions import SigmaTransformationError
 from sigma.pipelines.common import windows_logsource_mapping
-from sigma.pipelines.sysmon import sysmon_pipeline
-from sigma.pipelines.sysmon.sysmon import sysmon_generic_logsource_eventid_mapping
-from sigma.pipelines.windows import windows_audit_pipeline, windows_logsource_pipeline
+from sigma.pipelines.sysmon.sysmon import sysmon_generic_logsource_eventid_mapping, sysmon_pipeline
 from sigma.pipelines.windows.windows import (
     generic_logsource_to_windows_audit_event_mapping,
+    windows_audit_pipeline,
     windows_generic_category_channel_mapping,
+    windows_logsource_pipeline,
 )
 from sigma.rule import SigmaRule
 
 from wire.event import Logsource
 
 SYSMON_CHANNEL = "Microsoft-Windows-Sysmon/Operational"
-SYSMON_EVENTS: Mapping[str, int | list[int]] = sysmon_generic_logsource_eventid_mapping
+SYSMON_EVENTS = cast("Mapping[str, int | list[int]]", sysmon_generic_logsource_eventid_mapping)
 """Sysmon's event numbers by Sigma category."""
-AUDIT_CATEGORIES = frozenset(generic_logsource_to_windows_audit_event_mapping)
+AUDIT_CATEGORIES = frozenset(cast("Mapping[str, object]", generic_logsource_to_windows_audit_event_mapping))
 """Categories that Windows' audit policy can satisfy as well."""
 _MAPPED_CATEGORIES = frozenset(SYSMON_EVENTS) | frozenset(windows_generic_category_channel_mapping)
 
 
 class Variant(NamedTuple):
-    """One way to satisfy a rule. `windows`: its conditions name channels; otherwise events state their `logsource`."""
+    """One way to satisfy a rule. `windows`: its conditions name channels; otherwise events state their
+    `logsource`."""
 
     rule: Any
     windows: bool
@@ -45,7 +46,7 @@ class Pipelines:
         self._sysmon = sysmon_pipeline() + windows_logsource_pipeline()
         self._audit = windows_audit_pipeline() + windows_logsource_pipeline()
 
-    def variants(self, rule: Any, document: Mapping[str, Any]) -> Iterator[Variant]:
+    def variants(self, rule: Any, document: dict[str, Any]) -> Iterator[Variant]:
         """Every way to satisfy `rule`, which `document` was parsed into; `rule` itself may be changed by it.
 
         A category without a product (`category: process_creation`) is meant for Windows' logs too.
@@ -95,4 +96,4 @@ def windows_events_of(category: str) -> tuple[str, tuple[int, ...]] | None:
     generic = windows_generic_category_channel_mapping.get(category)
     if generic is None:
         return None
-    return channels_of(str(generic["service"]))[0], (int(generic["EventID"]),)
+    return channels_of(str(generic["service"]))[0], (int(str(generic["EventID"])),)

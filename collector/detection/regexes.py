@@ -1,7 +1,8 @@
 """Regular expressions: RE2 in linear time, and `regex` under a time limit for what RE2 refuses.
 
-Meaning: found anywhere; case-sensitive unless `i`; `\\d`, `\\w`, `\\s`, `\\b` are ASCII; `$` is the end, or before a final
-line feed, unless `m`. What `regex` cannot decide in time is no match, is counted, and after a few times switched off.
+Meaning: found anywhere; case-sensitive unless `i`; `\\d`, `\\w`, `\\s`, `\\b` are ASCII; `$` is the end, or
+before a final line feed, unless `m`. What `regex` cannot decide in time is no match, is counted, and after a
+few times switched off.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """One route: all branches of rules that an event of one kind can satisfy, matched together.
 
-Every branch has up to three trigger groups: sets of atoms of which one must hold for the branch to hold. The atoms that
-an event's values satisfy select, by bit masks, the branches with every group satisfied; only these are evaluated. The
-verdict is remembered for the combination of answers, which few events have to themselves.
+Every branch has up to three trigger groups: sets of atoms of which one must hold for the branch to hold. The
+atoms that an event's values satisfy select, by bit masks, the branches with every group satisfied; only these
+are evaluated. The verdict is remembered for the combination of answers, which few events have to themselves.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from collector.detection.atoms import Atom, ReferenceAtom
 from collector.detection.keywords import Keywords
@@ -37,7 +37,8 @@ class RuleMatch(NamedTuple):
 
 
 class _Runner:
-    """A branch made ready: its rule, its check over atom numbers, and atoms that only the whole event can answer."""
+    """A branch made ready: its rule, its check over atom numbers, and atoms that only the whole event can
+    answer."""
 
     __slots__ = ("check", "references", "rule")
 
@@ -49,14 +50,17 @@ class _Runner:
 
 
 class _Shape(NamedTuple):
-    """What a list of field names means to the route: the columns concerned, and the null atoms of absent fields."""
+    """What a list of field names means to the route: the columns concerned, the null atoms of absent fields, and
+    the names that no column is for."""
 
-    columns: list[tuple[str, Callable[[object], Hits | None], Column]]
+    columns: list[tuple[str, Callable[[Any], Hits | None], Column]]
     absent: Hits
+    others: list[str]
 
 
 class _Verdict(NamedTuple):
-    """What follows from a combination of answers: matches, and branches that the event itself must still answer."""
+    """What follows from a combination of answers: matches, and branches that the event itself must still
+    answer."""
 
     matches: tuple[RuleMatch, ...]
     open: tuple[tuple[_Runner, Hits], ...]
@@ -79,9 +83,9 @@ class Route:
         for atom, number in numbers.items():
             if not isinstance(atom, ReferenceAtom):
                 by_field[atom.field][atom] = number
-        keywords = by_field.pop(None, None)
+        keywords = by_field.pop(None, {})
         self._keywords = Keywords(keywords, memory) if keywords else None
-        self._columns = {field: Column(atoms, memory) for field, atoms in by_field.items() if field is not None}
+        self._columns = {field: Column(atoms | keywords, memory) for field, atoms in by_field.items() if field}
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._memory = memory
         self._verdicts: dict[tuple[Hits, ...], _Verdict] = memory.memo()
@@ -120,7 +124,7 @@ class Route:
         except TypeError:  # a list has no hash
             found = self._look_up(event, shape)
         if self._keywords is not None:
-            found.extend(self._keywords.search(event))
+            found.extend(self._keywords.search(event, shape.others))
         key = tuple(found)
         verdict = self._verdicts.get(key)
         if verdict is None:
@@ -166,7 +170,8 @@ class Route:
         return hits.union(held)
 
     def _shape(self, event: Event) -> _Shape:
-        columns = []
+        columns: list[tuple[str, Callable[[Any], Hits | None], Column]] = []
+        others: list[str] = []
         absent = NO_HITS
         present = set()
         for name in event:
@@ -175,12 +180,14 @@ class Route:
             if column is not None and field not in present:
                 columns.append((name, column.memo.get, column))
                 present.add(field)
+            else:
+                others.append(name)
         for field, column in self._columns.items():
             if field not in present:
                 absent |= column.absent
         if len(self._shapes) >= MAX_SHAPES:
             self._shapes.clear()
-        shape = self._shapes[tuple(event)] = _Shape(columns, self._memory.share(absent))
+        shape = self._shapes[tuple(event)] = _Shape(columns, self._memory.share(absent), others)
         return shape
 
 
@@ -220,10 +227,10 @@ def _check(node: Node, numbers: Mapping[Atom, int]) -> Check:
 def _any(atoms: Hits, checks: list[Check]) -> Check:
     if not checks:
         return lambda hits: not atoms.isdisjoint(hits)
-    return lambda hits: not atoms.isdisjoint(hits) or any([check(hits) for check in checks])
+    return lambda hits: not atoms.isdisjoint(hits) or any(check(hits) for check in checks)
 
 
 def _all(atoms: Hits, checks: list[Check]) -> Check:
     if not checks:
         return atoms.issubset
-    return lambda hits: atoms <= hits and all([check(hits) for check in checks])
+    return lambda hits: atoms <= hits and all(check(hits) for check in checks)

@@ -83,7 +83,8 @@ class Router:
 
 
 class _WindowsRoutes:
-    """Routes by channel and event number. Under a number, questions about channel and number are already answered."""
+    """Routes by channel and event number. Under a number, questions about channel and number are already
+    answered."""
 
     def __init__(self, branches: Iterable[Branch], memory: Memory) -> None:
         everywhere: list[Branch] = []

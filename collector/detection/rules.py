@@ -50,7 +50,8 @@ class Inactive:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A rule that cannot be used: where (`line` 1-based, 0 for the whole file) and why. `rule_id` is empty if unknown."""
+    """A rule that cannot be used: where (`line` 1-based, 0 for the whole file) and why. `rule_id` is empty if
+    unknown."""
 
     rule_id: str
     file: str

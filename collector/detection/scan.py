@@ -19,7 +19,8 @@ _FEW = 6
 
 
 class _Place:
-    """What a literal means where it is found: atoms it settles by its position, and atoms still to be confirmed."""
+    """What a literal means where it is found: atoms it settles by its position, and atoms still to be
+    confirmed."""
 
     __slots__ = ("contains", "prefix", "suffix", "unsure")
 
@@ -33,7 +34,8 @@ class _Place:
 class Column:
     """Scans values of one field. `atoms` maps each atom to its number in the route."""
 
-    __slots__ = ("_atoms", "_automaton", "_each", "_equal", "_held", "_memory", "_places", "_searched", "absent", "memo")
+    __slots__ = ("_atoms", "_automaton", "_each", "_equal", "_held", "_memory", "_places", "_searched",
+    "absent", "memo")
 
     def __init__(self, atoms: Mapping[Atom, int], memory: Memory) -> None:
         self._memory = memory

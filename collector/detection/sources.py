@@ -102,7 +102,7 @@ def _in_tar(path: Path) -> Iterator[RuleFile]:
     packed = path.suffix != ".tar"
     with path.open("rb") as raw:
         stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
-        with tarfile.open(fileobj=_Metered(stream, path), mode="r|") as archive:  # type: ignore[arg-type]
+        with tarfile.open(fileobj=_Metered(stream, path), mode="r|") as archive:
             for member in archive:
                 if not member.isfile() or not member.name.endswith(_RULE_SUFFIXES):
                     continue

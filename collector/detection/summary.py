@@ -134,4 +134,5 @@ def _tell_rest(count: int, what: str, out: TextIO) -> None:
 
 
 def _in_words(line: MatchLine) -> str:
-    return f"{line.time or '-':27}  {line.level or '-':13}  {line.title}  ({line.file}, event {line.index}, {line.rule_id})"
+    place = f"{line.file}, event {line.index}, {line.rule_id}"
+    return f"{line.time or '-':27}  {line.level or '-':13}  {line.title}  ({place})"

@@ -116,7 +116,8 @@ def values_needed(node: Node, field: str) -> frozenset[str] | None:
 
 
 def triggers(node: Node) -> frozenset[Atom] | None:
-    """Atoms of which one must hold, on a field that is there, for the tree to hold; `None` if there is no such set."""
+    """Atoms of which one must hold, on a field that is there, for the tree to hold; `None` if there is no such
+    set."""
     if isinstance(node, Atom):
         return None if isinstance(node, NullAtom | ReferenceAtom) else frozenset([node])
     if isinstance(node, And):

@@ -19,8 +19,8 @@ _LATEST_US = 253_402_300_800_000_000
 def text_of(value: object) -> str | None:
     """A scalar as the text that rules compare with; `None` for null and for what is not a scalar.
 
-    Booleans read `true` and `false`, as in Windows' own rendering; a float without a fraction reads like an integer,
-    so that `4688`, `"4688"` and `4688.0` are the same value.
+    Booleans read `true` and `false`, as in Windows' own rendering; a float without a fraction reads like an
+    integer, so that `4688`, `"4688"` and `4688.0` are the same value.
     """
     if isinstance(value, str):
         return value
@@ -44,7 +44,8 @@ def number_of(text: str) -> int | float | None:
 
 
 def moment_of(text: str) -> datetime | None:
-    """The moment that the text names, UTC: ISO 8601, Sysmon's `UtcTime`, or an epoch in s, ms or µs by magnitude."""
+    """The moment that the text names, UTC: ISO 8601, Sysmon's `UtcTime`, or an epoch in s, ms or µs by
+    magnitude."""
     number = number_of(text)
     if number is not None:
         return _moment_of_epoch(number)
