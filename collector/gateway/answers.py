@@ -79,4 +79,4 @@ class Answering:
         self._logged[caller, refused.code] = now
         if len(self._logged) > LOGGED:
             self._logged.popitem(last=False)
-        log.warning("%s refused at %s: %s", caller, request.url.path, refused)
+        log.warning("%s refused at %r: %s %r", caller, request.scope["path"], refused.code, refused.detail)

@@ -93,9 +93,10 @@ class Batches:
 
     async def _append(self, delivery: Delivery) -> Outcome:
         started = time.monotonic()
+        appended = asyncio.wrap_future(self._inbox.append(delivery))
         try:
             async with asyncio.timeout(APPEND_S):
-                outcome = await asyncio.wrap_future(self._inbox.append(delivery))
+                outcome = await asyncio.shield(appended)  # giving up must not cancel what the inbox is writing
         except InboxFullError as error:
             raise Refused("inbox_full", str(error), pause()) from error
         except (InboxError, TimeoutError) as error:

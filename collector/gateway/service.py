@@ -169,6 +169,8 @@ def _more_files() -> None:
     """Every connection is a file: take as many as the system lets this process have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most < MAX_AGENTS + MAX_STRANGERS:
+        log.warning("the system allows %d open files, fewer than %d connections need", most, MAX_AGENTS)
 
 
 def _nothing() -> None:

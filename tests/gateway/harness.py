@@ -182,6 +182,12 @@ class GatewayProcess:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n", self.log.read_text()
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """`kill -9`."""
         self._end(signal.SIGKILL)
