@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from collector.console import DIST
-
 from tests.console.hostile import alert
 from tests.console.stand_in import PASSWORD, USER, serving
 from tests.console.world import World
@@ -60,13 +60,13 @@ def faults() -> list[str]:
 @pytest.fixture
 def open_page(browser: Browser, address: str, faults: list[str]) -> Iterator[Callable[..., Page]]:
     """Open a path of the console, signed in or not; nothing may violate the policy or throw meanwhile."""
-    contexts = []
+    contexts: list[BrowserContext] = []
 
     def listen(message: ConsoleMessage) -> None:
         if message.type == "error" and "status of" not in message.text:
             faults.append(message.text)
 
-    def open_at(path: str = "/", *, signed_in: bool = True, language: str = "vi", **options: object) -> Page:
+    def open_at(path: str = "/", *, signed_in: bool = True, language: str = "vi", **options: Any) -> Page:
         context = browser.new_context(base_url=address, ignore_https_errors=True, **options)
         contexts.append(context)
         context.set_default_timeout(8_000)

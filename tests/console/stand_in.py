@@ -28,7 +28,6 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from collector.console import DIST, IMMUTABLE_PREFIX, SECURITY_HEADERS
-
 from tests.console.world import World, row_of
 
 USER, PASSWORD, ONE_TIME = "lan.nguyen", "mot-cau-dai-de-nho", "dung-mot-lan-thoi"
@@ -54,6 +53,7 @@ def session_of(request: Request, world: World) -> dict[str, Any] | None:
         "csrf": CSRF,
         "must_change_password": user == "admin" and world.must_change,
         "language": "vi",
+        "permissions": world.permissions,
         "expires_us": int((time.time() + 3_600) * 1e6),
     }
 

@@ -207,3 +207,17 @@ def test_shortcuts_are_listed_and_can_be_switched_off(open_page: Open) -> None:
     expect(page.locator("article:focus")).to_have_count(0)
     page.keyboard.press("ArrowDown")
     expect(page.locator("article:focus")).to_have_count(1)
+
+
+def test_who_may_only_read_is_offered_no_action(open_page: Open, world: World) -> None:
+    world.permissions = ["alerts.read", "overview.read"]
+    page = open_page("/")
+    expect(rows(page).first).to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    expect(page.locator("details.event").first).to_be_visible()
+    assert page.get_by_role("checkbox").count() == 0
+    assert page.get_by_role("button", name="Tiếp nhận").count() == 0
+    assert world.alerts[f"{0:032x}"]["status"] == "open"

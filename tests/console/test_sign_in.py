@@ -47,7 +47,8 @@ def test_a_locked_account_counts_down(open_page: Open) -> None:
 def test_caps_lock_is_pointed_out(open_page: Open) -> None:
     page = open_page("/sign-in", signed_in=False)
     page.locator("#password").evaluate(
-        "field => field.dispatchEvent(new KeyboardEvent('keydown', {key: 'A', modifierCapsLock: true, bubbles: true}))"
+        "field => field.dispatchEvent("
+        "new KeyboardEvent('keydown', {key: 'A', modifierCapsLock: true, bubbles: true}))"
     )
     expect(page.locator("#caps")).to_have_text("Phím Caps Lock đang bật")
 

@@ -29,6 +29,7 @@ class World:
         self.changes: list[tuple[int, str]] = []
         self.down = False
         self.must_change = True
+        self.permissions = ["alerts.act", "alerts.read", "overview.read"]
         self.failures: Counter[str] = Counter()
         self.summary: Row = {
             "agents": {"active": 14, "silent": 2, "quarantined": 0, "revoked": 1},
@@ -77,10 +78,12 @@ class World:
         }
 
     def totals(self) -> Row:
-        """Open alerts, in all and by level."""
+        """Alerts by status, and the open ones by level."""
         with self.lock:
-            counts = Counter(alert["level"] for alert in self.alerts.values() if alert["status"] == "open")
-        return {"open": counts.total(), "by_level": {level: counts[level] for level in LEVELS}}
+            statuses = Counter(alert["status"] for alert in self.alerts.values())
+            levels = Counter(alert["level"] for alert in self.alerts.values() if alert["status"] == "open")
+        by_status = {status: statuses[status] for status in RESULT.values()}
+        return {**by_status, "by_level": {level: levels[level] for level in LEVELS}}
 
     def delta(self, after: int) -> Row | None:
         """Everything after `after`, grouped; None when nothing is new."""

@@ -26,6 +26,11 @@ export function toApiError(error: unknown): ApiError {
 let csrf = '';
 let onSignedOut = (): void => undefined;
 
+/** The server says that the session has ended. */
+export function endSession(): void {
+  onSignedOut();
+}
+
 /** Called by the session, which learns the token and must hear when it has ended. */
 export function bindSession(token: string, signedOut: () => void): void {
   csrf = token;
@@ -65,6 +70,6 @@ export async function refusal(answer: Response, path: string): Promise<ApiError>
   } catch {
     problem = { detail: answer.statusText };
   }
-  if (answer.status === 401 && path !== '/session') onSignedOut();
+  if (answer.status === 401 && path !== '/session') endSession();
   return new ApiError(answer.status, problem.code ?? 'unexpected', problem.detail ?? '', retryAfter);
 }

@@ -17,7 +17,8 @@ export interface Session {
   display_name: string;
   csrf: string;
   must_change_password: boolean;
-  language: Language;
+  language: string;
+  permissions: string[];
   expires_us: number;
 }
 
@@ -33,10 +34,14 @@ export interface AlertRow {
   label: string;
   user: string;
   count: number;
+  /** First and latest detection by the collector's clock; lists are ordered by the latter. */
   first_us: number;
   last_us: number;
   received_us: number;
   detected_us: number;
+  /** The machine's own times of the earliest and the latest event. */
+  source_first_us: number;
+  source_last_us: number;
   summary: string;
   tags: string[];
   version: number;
@@ -66,6 +71,8 @@ export interface AlertEvent {
   raw?: string | null;
   logsource: Logsource;
   origin: string;
+  /** Long values were shortened; the archive has them whole. */
+  cut?: boolean;
 }
 
 export interface HistoryEntry {
@@ -92,6 +99,9 @@ export interface ActionResult {
 
 export interface Totals {
   open: number;
+  /** Only the stream says these two. */
+  acknowledged?: number;
+  closed?: number;
   by_level: Partial<Record<Level, number>>;
 }
 

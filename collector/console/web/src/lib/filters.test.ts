@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AlertRow } from './documents';
-import { accepts, fold, fromSearch, NO_FILTERS, toApi, toSearch, type Filters } from './filters';
+import { accepts, countFrom, fold, fromSearch, NO_FILTERS, toApi, toSearch, type Filters } from './filters';
 
 const row = {
   id: 'a',
@@ -10,6 +10,7 @@ const row = {
   status: 'open',
   host: 'web-1',
   user: 'root',
+  node: 'tinh/so-a',
   summary: 'bash -i',
 } as AlertRow;
 
@@ -56,5 +57,20 @@ test.each<[Partial<Filters>, boolean]>([
   [{ host: 'web-2' }, false],
   [{ rule: 'r2' }, false],
   [{ q: 'BASH' }, true],
+  [{ q: 'bash sai root' }, true],
+  [{ q: 'bash zsh' }, false],
   [{ q: 'zsh' }, false],
 ])('%o', (part, fits) => expect(accepts({ ...NO_FILTERS, ...part }, row)).toBe(fits));
+
+test('the live totals tell a count only where they can', () => {
+  const totals = { open: 12, acknowledged: 5, closed: 7, by_level: { critical: 4, high: 8 } };
+  const count = (part: Partial<Filters>): number | null => countFrom(totals, { ...NO_FILTERS, ...part });
+  expect(count({})).toBe(12);
+  expect(count({ levels: ['critical', 'low'] })).toBe(4);
+  expect(count({ status: 'closed' })).toBe(7);
+  expect(count({ status: 'all' })).toBe(24);
+  expect(count({ status: 'closed', levels: ['high'] })).toBeNull();
+  expect(count({ q: 'x' })).toBeNull();
+  expect(countFrom({ open: 12, by_level: {} }, { ...NO_FILTERS, status: 'closed' })).toBeNull();
+  expect(countFrom(null, NO_FILTERS)).toBeNull();
+});

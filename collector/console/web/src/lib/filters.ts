@@ -1,6 +1,6 @@
 /** Which alerts the queue shows: kept in the address, so that a view can be sent to a colleague. */
 
-import { LEVELS, STATUSES, type AlertRow, type Level, type Status } from './documents';
+import { LEVELS, STATUSES, type AlertRow, type Level, type Status, type Totals } from './documents';
 
 export type StatusFilter = Status | 'all';
 
@@ -49,14 +49,9 @@ export function toApi(filters: Filters, limit: number, cursor: string | null): s
   return query.toString().replaceAll('%2C', ',');
 }
 
-/** Beyond status and level nothing is asked: then the live totals answer for the count. */
-export function isPlain(filters: Filters): boolean {
-  return !filters.host && !filters.rule && !filters.q;
-}
-
-/** Any narrowing at all that a person could lift. */
+/** Is anything beyond the status asked, that a person could lift? */
 export function isNarrowed(filters: Filters): boolean {
-  return !isPlain(filters) || filters.levels.length > 0;
+  return Boolean(filters.host || filters.rule || filters.q || filters.levels.length);
 }
 
 /** Without case and accents, đ as d: what a hurried person types finds what a rule says. */
@@ -68,6 +63,18 @@ export function fold(text: string): string {
     .replaceAll('đ', 'd');
 }
 
+/** How many the server would list, where the live totals alone can tell; null where it must be asked. */
+export function countFrom(totals: Totals | null, filters: Filters): number | null {
+  if (!totals || filters.host || filters.rule || filters.q) return null;
+  if (filters.status === 'open' && filters.levels.length) {
+    return filters.levels.reduce((sum, level) => sum + (totals.by_level[level] ?? 0), 0);
+  }
+  if (filters.levels.length) return null;
+  if (filters.status !== 'all') return totals[filters.status] ?? null;
+  const { open, acknowledged, closed } = totals;
+  return acknowledged === undefined || closed === undefined ? null : open + acknowledged + closed;
+}
+
 /** Would the server list this row? Exact but for `q`, where the server has the last word on a reload. */
 export function accepts(filters: Filters, row: AlertRow): boolean {
   if (filters.status !== 'all' && row.status !== filters.status) return false;
@@ -75,6 +82,9 @@ export function accepts(filters: Filters, row: AlertRow): boolean {
   if (filters.host && row.host !== filters.host) return false;
   if (filters.rule && row.rule_id !== filters.rule) return false;
   if (!filters.q) return true;
-  const text = fold([row.titles.vi, row.titles.en, row.host, row.user, row.summary].join('\n'));
-  return text.includes(fold(filters.q));
+  const { titles, host, user, node, rule_id, summary } = row;
+  const text = fold([titles.vi, titles.en, host, user, node, rule_id, summary].join('\n'));
+  return fold(filters.q)
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }

@@ -1,6 +1,6 @@
 /** The one live connection of this tab: what changes, the header's numbers, and whether the line is up. */
 
-import { request } from './api';
+import { endSession, request } from './api';
 import type { Delta, Summary, Totals } from './documents';
 import { readStream } from './sse';
 
@@ -24,13 +24,19 @@ class Live {
   #lastId = '';
   #failures = 0;
 
-  /** Start with a session, call the result to stop. */
-  start(): () => void {
+  /**
+   * Start with a session, call the result to stop.
+   *
+   * @param alerts whether the person may see alerts at all
+   */
+  start(alerts: boolean): () => void {
     const poll = setInterval(() => void this.refreshSummary(), SUMMARY_MS);
-    const seen = (): void => this.#visibility();
+    const seen = (): void => {
+      if (alerts) this.#visibility();
+    };
     document.addEventListener('visibilitychange', seen);
     void this.refreshSummary();
-    this.#visibility();
+    seen();
     return () => {
       clearInterval(poll);
       document.removeEventListener('visibilitychange', seen);
@@ -60,7 +66,8 @@ class Live {
     if (document.hidden) return;
     try {
       this.summary = await request<Summary>('GET', '/summary');
-      this.totals = this.summary;
+      const { open, by_level } = this.summary;
+      this.totals = { ...this.totals, open, by_level };
     } catch (error) {
       console.info('lienphong: no summary', error);
     }
@@ -92,6 +99,7 @@ class Live {
     while (!signal.aborted) {
       const error = await readStream('/stream', this.#lastId, signal, opened, (message) => {
         if (message.id) this.#lastId = message.id;
+        if (message.event === 'signed_out') endSession();
         if (message.event === 'alerts') this.#take(JSON.parse(message.data) as Delta);
       });
       if (signal.aborted || error.status === 401) break;

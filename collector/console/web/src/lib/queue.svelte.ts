@@ -1,8 +1,8 @@
 /** The alert queue's state: it outlives the page, so that coming back from an alert finds the same place. */
 
 import { ApiError, request, toApiError } from './api';
-import type { AlertPage, AlertRow, Delta, Level } from './documents';
-import { accepts, isPlain, NO_FILTERS, toApi, toSearch, type Filters } from './filters';
+import type { AlertPage, AlertRow, Delta } from './documents';
+import { accepts, countFrom, NO_FILTERS, toApi, toSearch, type Filters } from './filters';
 import { live } from './live.svelte';
 import { Rows, type Removed } from './rows';
 
@@ -45,13 +45,7 @@ class Queue {
   /** How many the filters find at the server, not how many are loaded. */
   get total(): number {
     void this.#version;
-    const totals = live.totals;
-    if (totals && this.filters.status === 'open' && isPlain(this.filters)) {
-      const levels = this.filters.levels;
-      if (!levels.length) return totals.open;
-      return levels.reduce((sum, level) => sum + (totals.by_level[level] ?? 0), 0);
-    }
-    return this.#rows.total;
+    return countFrom(live.totals, this.filters) ?? this.#rows.total;
   }
 
   /** What waits above the list: how many, whether there may be more, and the gravest level among them. */
@@ -158,10 +152,6 @@ class Queue {
     return { index, previous: order[index - 1] ?? null, next: order[index + 1] ?? null };
   }
 
-  countByLevel(level: Level): number {
-    return live.totals?.by_level[level] ?? 0;
-  }
-
   async #load(cursor: string | null, use: (page: AlertPage) => void): Promise<void> {
     const turn = ++this.#request;
     this.loading = true;
@@ -187,7 +177,7 @@ class Queue {
     this.#rows.apply(delta.changed, delta.more, this.filters);
     // An empty list has nothing that could jump: what comes first is shown at once.
     if (!this.#rows.order.length && !this.loading) void this.takeFresh();
-    if (!(this.filters.status === 'open' && isPlain(this.filters))) this.#recountSoon();
+    if (countFrom(delta.totals, this.filters) === null) this.#recountSoon();
     this.#version++;
   }
 

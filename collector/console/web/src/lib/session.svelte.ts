@@ -9,6 +9,11 @@ class SessionState {
   /** Why the server could not say who is signed in. */
   failure = $state<ApiError | null>(null);
 
+  /** Does some role of this person carry the permission somewhere? The server decides, the page only offers. */
+  may(permission: 'alerts.read' | 'alerts.act'): boolean {
+    return this.current?.permissions.includes(permission) ?? false;
+  }
+
   /** Ask the server, at the start and after a return from sleep. */
   async load(): Promise<void> {
     this.failure = null;

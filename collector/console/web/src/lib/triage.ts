@@ -2,7 +2,8 @@
 
 import { request, toApiError } from './api';
 import type { Action, ActionResult, AlertRow, Status } from './documents';
-import { t, type Key } from './language.svelte';
+import { explain } from './explain';
+import { t } from './language.svelte';
 import { queue } from './queue.svelte';
 import { toasts } from './toasts.svelte';
 
@@ -44,9 +45,7 @@ async function post(ids: string[], action: Action, note: string): Promise<Action
 }
 
 function fail(error: unknown): void {
-  const { code } = toApiError(error);
-  const key: Key = code === 'forbidden' ? 'toast.forbidden' : 'toast.failed';
-  toasts.show(t(key), 'failed');
+  toasts.show(t('toast.failed', { why: explain(toApiError(error)) }), 'failed');
 }
 
 /**
