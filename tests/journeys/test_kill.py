@@ -85,9 +85,9 @@ def archived(data: Path) -> Counter[str]:
 
 
 def matches(data: Path) -> list[str]:
-    """The event of every match in the state, straight from the file."""
+    """The id of every match in the state, straight from the file; it hashes rule and event."""
     with sqlite3.connect(f"file:{data / 'state/state.sqlite'}?mode=ro", uri=True) as state:
-        return [row[0] for row in state.execute("SELECT event_id FROM match")]
+        return [row[0] for row in state.execute("SELECT id FROM incident_matches")]
 
 
 @pytest.mark.timeout(900)
