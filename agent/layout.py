@@ -7,6 +7,7 @@ unprivileged main process can change neither which files the helper opens for it
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,10 @@ class Layout:
 
 
 def _give(directory: Path, uid: int, gid: int) -> None:
-    """Hand a directory and its plain files over; links are given as links, never what they point at."""
+    """Hand over a directory, and root's plain files in it. A link of either kind is left alone: the account may
+    have made it to be given what it points at."""
     os.chown(directory, uid, gid, follow_symlinks=False)
     for path in directory.iterdir():
-        os.chown(path, uid, gid, follow_symlinks=False)
+        state = path.lstat()
+        if stat.S_ISREG(state.st_mode) and state.st_nlink == 1 and state.st_uid == 0:
+            os.chown(path, uid, gid, follow_symlinks=False)

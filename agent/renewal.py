@@ -56,11 +56,12 @@ class Renewal:
 
 
 def _renew(directory: Path, url: str) -> None:
-    """In a child process; in this one where our account may not run the interpreter."""
+    """In a child process, which takes no module from its working directory (`-P`); in this one where our account
+    may not run the interpreter."""
     if not os.access(sys.executable, os.X_OK):
         importlib.import_module("agent.renew").renew(directory, url)
         return
-    command = [sys.executable, "-m", "agent.renew", str(directory), url]
+    command = [sys.executable, "-P", "-m", "agent.renew", str(directory), url]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

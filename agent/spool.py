@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
 """Between two tries to write to a full disk."""
+
+T = TypeVar("T")
 
 FILE_NAME = "spool.sqlite"
 
@@ -231,7 +234,8 @@ class Spool:
             return self._config.max_bytes
         return min(self._config.max_bytes, self._outbox.bytes)
 
-    def _with_reserve(self, step: Callable[[], int]) -> int:
+    def _with_reserve(self, step: Callable[[], T]) -> T:
+        """Do it; on a full disk once more, with the reserve given back."""
         try:
             return step()
         except SpoolFullError:
@@ -241,7 +245,7 @@ class Spool:
 
     def _open(self) -> Outbox:
         try:
-            return Outbox(self._path, self._owner)
+            return self._with_reserve(lambda: Outbox(self._path, self._owner))
         except SpoolForeignError as error:
             reason = f"foreign: {error}"
         except SpoolCorruptError as error:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from hypothesis import settings
 
 from agent import certify, identity
 from agent.config import SpoolConfig, UplinkConfig
@@ -30,6 +31,9 @@ from wire import batch, block, codec
 from wire.batch import Problem, Receipt, Refusal
 from wire.event import Event, Logsource
 from wire.identity import EnrolAnswer, EnrolRequest, EnrolToken, Identity, RenewAnswer, RenewRequest
+
+settings.register_profile("shared cores", deadline=None)
+settings.load_profile("shared cores")
 
 AGENT = "abcdefghij234567"
 WHO = Identity(agent=AGENT, node="tinh/so-khcn", label="cong-an", role="host")
@@ -133,7 +137,7 @@ class Door:
 
     def events(self) -> list[Event]:
         """Every event of every block held, in no special order."""
-        return [event for packed in self.blocks.values() for event in block.unpack(packed).all_events()]
+        return [event for packed in list(self.blocks.values()) for event in block.unpack(packed).all_events()]
 
     def take_batch(self, body: bytes) -> Receipt:
         """What an honest gateway does with a batch."""

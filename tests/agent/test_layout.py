@@ -29,9 +29,9 @@ def test_as_root_the_account_gets_its_own_and_nothing_else(tmp_path):
     layout.prepare(UID, UID)
     (layout.identity / "key.pem").write_text("key")
     (layout.spool / "link").symlink_to(outside)
+    (layout.spool / "hard").hardlink_to(outside)
     layout.config.write_text("")
     layout.prepare(UID, UID)
     assert (layout.identity / "key.pem").stat().st_uid == UID
-    assert (layout.spool / "link").lstat().st_uid == UID
     for kept in (outside, layout.data, layout.config, layout.helper):
         assert kept.stat().st_uid == 0

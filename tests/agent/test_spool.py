@@ -376,16 +376,20 @@ def test_space_goes_back_to_the_disk(make_spool, make_event, tmp_path):
     assert path.stat().st_size < 5 << 20
 
 
+def take_all_space(disk):
+    with (disk / "somebody_elses").open("wb") as file:
+        while free := shutil.disk_usage(disk).free:
+            file.write(b"\0" * free)
+            file.flush()
+
+
 def test_full_disk_keeps_in_memory_then_counts_then_recovers(small_disk, make_spool, make_event):
     disk = small_disk(24 << 20)
     tally = Tally()
     config = SpoolConfig(max_bytes=64 << 20, min_free_bytes=0, memory_bytes=1 << 20, delay_seconds=0.01)
     spool = make_spool(directory=disk / "spool", config=config, tally=tally)
     fill(spool, make_event, "security", 100)
-    with (disk / "somebody_elses").open("wb") as file:
-        while shutil.disk_usage(disk).free:
-            file.write(b"\0" * shutil.disk_usage(disk).free)
-            file.flush()
+    take_all_space(disk)
     deadline = time.monotonic() + 30
     put = 100
     while not tally.read("lost_events").get(("memory_full",)):
@@ -422,12 +426,21 @@ def test_acknowledging_works_on_a_full_disk(small_disk, make_spool, make_event):
     config = SpoolConfig(max_bytes=64 << 20, min_free_bytes=0, memory_bytes=1 << 20)
     spool = make_spool(directory=disk / "spool", config=config)
     fill(spool, make_event, "security", 300)
-    with (disk / "somebody_elses").open("wb") as file:
-        while shutil.disk_usage(disk).free:
-            file.write(b"\0" * shutil.disk_usage(disk).free)
-            file.flush()
+    take_all_space(disk)
     events, _ = deliver(spool)
     assert len(events) == 300
     assert spool.state().bytes == 0
     spool.put("security", [make_event(1)])
     assert spool.flush(10)
+
+
+def test_starting_after_a_reboot_on_a_full_disk(small_disk, make_spool, make_event):
+    disk = small_disk(24 << 20)
+    spool = make_spool(directory=disk / "spool")
+    fill(spool, make_event, "security", 20)
+    spool.close(5)
+    take_all_space(disk)
+    again = make_spool(directory=disk / "spool", owner=OWNER._replace(boot="boot2"))
+    again.put("security", [make_event(21)])
+    assert again.flush(10)
+    assert len(deliver(again)[0]) == 21

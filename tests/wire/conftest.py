@@ -6,6 +6,10 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("shared cores", deadline=None)
+settings.load_profile("shared cores")
 
 _spec = importlib.util.spec_from_file_location("make_golden", Path(__file__).with_name("make_golden.py"))
 golden_module = importlib.util.module_from_spec(_spec)
