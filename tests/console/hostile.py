@@ -119,12 +119,12 @@ def alert(
             "vi": "Một trình thông dịch lệnh có đầu vào và đầu ra nối với mạng: có kẻ điều khiển máy từ xa.",
             "en": "A shell with its input and output on a network socket: someone controls the machine from afar.",
         },
-        "falsepositives": ["Quản trị viên thử kết nối", "Administrators testing a connection"],
+        "falsepositives": [{"vi": "Quản trị viên thử kết nối", "en": "Administrators testing a connection"}],
         "rule_source": RULE_SOURCE.format(title=en, id=rule_id, level=level),
         "events_total": count,
         "history": [],
     }
-    row["events"] = [event(row, index) for index in range(min(count, 40))]
+    row["events"] = [event(row, index) for index in reversed(range(min(count, 40)))]
     return row
 
 
@@ -164,7 +164,7 @@ def tricks() -> list[dict[str, Any]]:
         for timed in (row, *row["events"]):
             timed.update({key: value + later for key, value in timed.items() if key.endswith("_us")})
         row["tags"] = [text[:100]]
-        row["falsepositives"] = [text]
+        row["falsepositives"] = [{"vi": text, "en": text}]
         row["descriptions"] = {"vi": text, "en": text}
         row["history"] = [{"time_us": NOW_US, "person": text[:60], "action": "acknowledge", "note": text}]
         found.append(row)

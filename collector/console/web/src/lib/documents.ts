@@ -84,7 +84,7 @@ export interface HistoryEntry {
 
 export interface AlertDetail extends AlertRow {
   descriptions: Texts;
-  falsepositives: string[];
+  falsepositives: Texts[];
   rule_source: string;
   events: AlertEvent[];
   events_total: number;

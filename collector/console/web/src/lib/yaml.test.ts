@@ -30,3 +30,11 @@ test('comments are told from quoted signs', () => {
   const comments = lines.flatMap((line) => line.tokens.filter((token) => token.kind === 'comment'));
   expect(comments.map((token) => token.text.trim())).toEqual(['# how grave', '# one']);
 });
+
+test('a mapping written in one line is found too', () => {
+  const flow = yamlLines(
+    "detection:\n  a: {Image|endswith: /sh, User: root}\n  b: {Note: 'x, User: y'}",
+    new Set(['User']),
+  );
+  expect(flow.map((line) => line.field)).toEqual([null, 'User', null]);
+});

@@ -14,6 +14,8 @@ export interface Line {
 }
 
 const KEY = /^(\s*(?:-\s+)*)([^\s#'"[\]{},][^:#]*?)(\s*:)(?=\s|$)(.*)$/;
+/** A key of a mapping written in one line: `{CommandLine|contains: x, User: root}`. */
+const FLOW_KEY = /[{,]\s*([^\s{}[\],:|'"]+)(?:\|[^\s{}[\],:'"]*)?\s*:(?=\s|$)/g;
 const COMMENT = /(^|\s)#.*$/;
 
 function tokens(line: string): Token[] {
@@ -37,6 +39,12 @@ function tokens(line: string): Token[] {
   return found;
 }
 
+function flowFields(parts: Token[]): string[] {
+  const text = parts.filter((part) => part.kind === 'text').map((part) => part.text);
+  const bare = text.join('').replace(/'[^']*'|"[^"]*"/g, "''");
+  return [...bare.matchAll(FLOW_KEY)].map((found) => found[1]!);
+}
+
 /** @param fields names of the fields that matched; only lines inside `detection:` are looked at */
 export function yamlLines(source: string, fields: ReadonlySet<string>): Line[] {
   let inDetection = false;
@@ -52,6 +60,7 @@ export function yamlLines(source: string, fields: ReadonlySet<string>): Line[] {
       field = inDetection && fields.has(name) ? name : null;
       indent = depth;
     }
-    return { tokens: parts, field: text.trim() ? field : null };
+    const inLine = inDetection ? flowFields(parts).find((name) => fields.has(name)) : undefined;
+    return { tokens: parts, field: text.trim() ? (field ?? inLine ?? null) : null };
   });
 }
