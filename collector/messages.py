@@ -73,8 +73,8 @@ class Match(Struct, frozen=True, kw_only=True):
 
 
 class RuleCard(Struct, frozen=True, kw_only=True):
-    """What people need of a rule: texts in both languages, tags, and its source. `titles` and `descriptions` by
-    language code; `vi` falls back to `en` where a rule has no Vietnamese."""
+    """What people need of a rule: texts in both languages, tags, and its source. Texts are by language code;
+    `vi` falls back to `en` where a rule has no Vietnamese."""
 
     id: str
     hash: str
@@ -82,7 +82,7 @@ class RuleCard(Struct, frozen=True, kw_only=True):
     titles: dict[str, str]
     descriptions: dict[str, str]
     tags: list[str]
-    falsepositives: list[str]
+    falsepositives: list[dict[str, str]]
     source: str
 
 

@@ -27,7 +27,7 @@ def card(rule: Rule) -> RuleCard:
         titles=_texts("title", rule.title, translated),
         descriptions=_texts("description", _text(document.get("description")), translated),
         tags=_list(document.get("tags")),
-        falsepositives=_list(document.get("falsepositives")),
+        falsepositives=_notes(_list(document.get("falsepositives")), translated),
         source=rule.source[:MAX_TEXT],
     )
 
@@ -45,6 +45,16 @@ def _texts(name: str, english: str, translated: Mapping[str, Mapping[str, object
     for language, words in translated.items():
         texts[language] = _text(words.get(name)) or english
     return texts
+
+
+def _notes(english: list[str], translated: Mapping[str, Mapping[str, object]]) -> list[dict[str, str]]:
+    """Each note in every language; one with another number of notes than English is not trusted to match."""
+    notes = [{"en": note} for note in english]
+    for language, words in translated.items():
+        own = _list(words.get("falsepositives"))
+        for note, text in zip(notes, own if len(own) == len(english) else english, strict=True):
+            note[language] = text
+    return notes
 
 
 def _mapping(value: object) -> Mapping[str, object]:

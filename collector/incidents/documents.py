@@ -75,7 +75,7 @@ class AlertDetail(AlertRow, frozen=True, kw_only=True):
     events, and its history, oldest first."""
 
     descriptions: dict[str, str]
-    falsepositives: list[str]
+    falsepositives: list[dict[str, str]]
     rule_source: str
     events: list[AlertEvent]
     events_total: int

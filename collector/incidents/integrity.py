@@ -30,7 +30,12 @@ _DESCRIPTIONS = {
     "en": "The agent was quarantined: the collector takes nothing from it until a person releases it. Check "
     "whether the machine was copied, restored from a snapshot, or taken over.",
 }
-_FALSE_POSITIVES = ["A virtual machine that was cloned or restored together with its agent's data directory"]
+_FALSE_POSITIVES = [
+    {
+        "vi": "Máy ảo được nhân bản hoặc khôi phục cùng với thư mục dữ liệu của tác tử",
+        "en": "A virtual machine that was cloned or restored together with its agent's data directory",
+    }
+]
 
 
 def quarantined(told: Quarantine, identity: Identity, host: str) -> Matches:

@@ -62,7 +62,7 @@ def card(rule: str = "rule-1") -> RuleCard:
         titles={"vi": f"Quy tắc Đặc biệt {rule}", "en": f"Special rule {rule}"},
         descriptions={"vi": "Mô tả", "en": "Description"},
         tags=["attack.execution"],
-        falsepositives=["administrators"],
+        falsepositives=[{"vi": "quản trị viên", "en": "administrators"}],
         source=f"title: {rule}\nlevel: high\n",
     )
 
