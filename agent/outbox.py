@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import secrets
 from base64 import b32encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import structs
 
-from agent import gaps, spoolfile
+from agent import blocks, gaps, spoolfile
+from agent.blocks import Key
 from agent.gaps import Reason
 from agent.spoolfile import Owner
 from wire.batch import MAX_BLOCKS, MAX_GAPS, Receipt
 from wire.block import LANES, BlockRef, Gap, Lane
 
 log = logging.getLogger(__name__)
-
-EVICT_AT_ONCE = 64
-"""Blocks looked at per step of an eviction."""
 
 VACUUM_PAGES = 512
 """Free pages given back to the disk at a time: 2 MB, a few milliseconds."""
@@ -59,7 +55,7 @@ class Outbox:
         self.stream = ""
         self._stream_id = 0
         self._next: dict[Lane, int] = {}
-        self._in_flight: set[tuple[int, int, int]] = set()
+        self._in_flight: set[Key] = set()
         self._db = spoolfile.connect(path, owner)
         try:
             self._load()
@@ -76,15 +72,15 @@ class Outbox:
         return self._next[lane]
 
     def append(
-        self, blocks: Sequence[Stored], lost: Mapping[Lane, int], bookmarks: Mapping[str, bytes], limit: int
+        self, stored: Sequence[Stored], lost: Mapping[Lane, int], bookmarks: Mapping[str, bytes], limit: int
     ) -> int:
         """Store blocks (numbered from `next_block`), losses and bookmarks together, then evict what is over
         `limit` bytes, the least urgent lane's oldest first. Returns how many events that evicted."""
         with spoolfile.transaction(self._db, self.path):
-            numbers = self._take_in(blocks, lost)
+            numbers = self._take_in(stored, lost)
             self._db.executemany("INSERT OR REPLACE INTO bookmarks VALUES (?, ?)", bookmarks.items())
-            self._add("events", sum(ref.events for ref, _ in blocks))
-            added = sum(ref.size for ref, _ in blocks)
+            self._add("events", sum(ref.events for ref, _ in stored))
+            added = sum(ref.size for ref, _ in stored)
             freed, evicted = self._evict(self.bytes + added - limit)
         self._next = numbers
         self.bytes += added - freed
@@ -98,13 +94,13 @@ class Outbox:
         )
         if stream is None:
             return None
-        refs, packed = self._read(stream, max_bytes)
+        found = self._read(stream, max_bytes)
         losses = gaps.pending(self._db, stream, MAX_GAPS)
         if losses:
             with spoolfile.transaction(self._db, self.path):
                 gaps.mark_sent(self._db, stream, losses)
         (name,) = self._one("SELECT stream FROM streams WHERE id = ?", stream)
-        return Parcel(name, refs, packed, losses)
+        return Parcel(name, [ref for ref, _ in found], [packed for _, packed in found], losses)
 
     def acknowledge(self, parcel: Parcel, receipt: Receipt, recut: Recut | None = None) -> int:
         """Forget what the collector has stored, turn what it refused into losses; `recut` are new blocks (numbered
@@ -115,16 +111,16 @@ class Outbox:
         sent = {(ref.lane, ref.block): ref for ref in parcel.refs}
         refused = [ref for r in receipt.refused if (ref := sent.pop((r.lane, r.block), None))]
         stored = [ref for lane, block in receipt.stored if (ref := sent.pop((lane, block), None))]
-        blocks = [block for ref in refused for block in recut.get((ref.lane, ref.block), ())]
+        anew = [part for ref in refused for part in recut.get((ref.lane, ref.block), ())]
         lost = [_without(ref, recut.get((ref.lane, ref.block), ())) for ref in refused]
         with spoolfile.transaction(self._db, self.path):
             gaps.forget(self._db, stream, parcel.gaps)
-            self._delete(stream, stored)
+            blocks.delete(self._db, stream, stored)
             self._add("delivered", sum(ref.events for ref in stored))
             self._drop(stream, lost, "refused")
-            numbers = self._take_in(blocks, {})
+            numbers = self._take_in(anew, {})
         self._next = numbers
-        self.bytes += sum(ref.size for ref, _ in blocks) - sum(ref.size for ref in (*stored, *refused))
+        self.bytes += sum(ref.size for ref, _ in anew) - sum(ref.size for ref in (*stored, *refused))
         self._in_flight.clear()
         if parcel.stream == self.stream and any(n >= self._next[lane] for lane, n in receipt.through.items()):
             log.warning(
@@ -150,8 +146,8 @@ class Outbox:
 
     def held(self) -> dict[Lane, tuple[int, int]]:
         """Blocks and events waiting, by lane."""
-        rows = self._all("SELECT lane, count(*), sum(events) FROM blocks GROUP BY lane")
-        return {LANES[lane]: (blocks, events) for lane, blocks, events in rows}
+        with spoolfile.translated(self.path):
+            return blocks.held(self._db)
 
     def _load(self) -> None:
         with spoolfile.translated(self.path):
@@ -176,11 +172,11 @@ class Outbox:
             self._db.executemany("INSERT INTO lanes VALUES (?, ?, 1)", [(number, i) for i in range(len(LANES))])
         self.stream, self._stream_id, self._next = name, number, dict.fromkeys(LANES, 1)
 
-    def _take_in(self, blocks: Sequence[Stored], lost: Mapping[Lane, int]) -> dict[Lane, int]:
+    def _take_in(self, stored: Sequence[Stored], lost: Mapping[Lane, int]) -> dict[Lane, int]:
         """Store blocks and losses; the next numbers, true once the transaction is."""
         numbers = dict(self._next)
-        for ref, packed in blocks:
-            self._insert(ref, packed)
+        for ref, packed in stored:
+            blocks.insert(self._db, self._stream_id, ref, packed)
             numbers[ref.lane] = ref.block + 1
         for lane, events in lost.items():
             self._lose(self._stream_id, lane, numbers[lane], events, "evicted")
@@ -189,38 +185,15 @@ class Outbox:
         self._db.executemany("UPDATE lanes SET next = ?1 WHERE stream = ?2 AND lane = ?3 AND next <> ?1", rows)
         return numbers
 
-    def _insert(self, ref: BlockRef, packed: bytes) -> None:
-        self._db.execute(
-            "INSERT INTO blocks (stream, lane, block, events, size, sha256, packed) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self._stream_id, LANES.index(ref.lane), ref.block, ref.events, ref.size, ref.sha256, packed),
-        )
-
-    def _read(self, stream: int, max_bytes: int) -> tuple[list[BlockRef], list[bytes]]:
-        rows = self._all(
-            "SELECT lane, block, size FROM blocks WHERE stream = ? ORDER BY lane, block LIMIT ?",
-            stream,
-            MAX_BLOCKS,
-        )
-        self._in_flight.clear()
-        refs: list[BlockRef] = []
-        packed: list[bytes] = []
-        total = 0
-        for lane, block, size in rows:
-            total += size
-            if self._in_flight and total > max_bytes:
-                break
-            self._in_flight.add((stream, lane, block))
-            events, digest, data = self._one(
-                "SELECT events, sha256, packed FROM blocks WHERE stream = ? AND lane = ? AND block = ?",
-                *(stream, lane, block),
-            )
-            ref = BlockRef(lane=LANES[lane], block=block, events=events, size=size, sha256=digest)
-            if len(data) != size or sha256(data).hexdigest() != digest:
+    def _read(self, stream: int, max_bytes: int) -> list[Stored]:
+        with spoolfile.translated(self.path):
+            keys = blocks.first(self._db, stream, MAX_BLOCKS, max_bytes)
+            self._in_flight = set(keys)
+            found = [blocks.read(self._db, at) for at in keys]
+        for ref, _, sound in found:
+            if not sound:
                 self._discard_corrupt(stream, ref)
-                continue
-            refs.append(ref)
-            packed.append(data)
-        return refs, packed
+        return [(ref, packed) for ref, packed, sound in found if sound]
 
     def _discard_corrupt(self, stream: int, ref: BlockRef) -> None:
         log.error("%s: block %s/%d is not what was stored; counted as lost", self.path, ref.lane, ref.block)
@@ -231,40 +204,21 @@ class Outbox:
     def _evict(self, excess: int) -> tuple[int, int]:
         """Free at least `excess` bytes as far as there are any; bytes and events that went."""
         freed = evicted = 0
-        for stream, ref in self._least_urgent() if excess > 0 else ():
+        for stream, ref in blocks.least_urgent(self._db, self._in_flight) if excess > 0 else ():
             self._drop(stream, [ref], "evicted")
             freed, evicted = freed + ref.size, evicted + ref.events
             if freed >= excess:
                 break
         return freed, evicted
 
-    def _least_urgent(self) -> Iterator[tuple[int, BlockRef]]:
-        """Blocks that are not on their way, in the order in which they may be given up."""
-        streams = [row[0] for row in self._db.execute("SELECT id FROM streams ORDER BY id")]
-        for lane, stream in itertools.product(reversed(range(len(LANES))), streams):
-            after = 0
-            while rows := self._db.execute(
-                "SELECT block, events, size FROM blocks WHERE stream = ? AND lane = ? AND block > ?"
-                " ORDER BY block LIMIT ?",
-                (stream, lane, after, EVICT_AT_ONCE),
-            ).fetchall():
-                for block, events, size in rows:
-                    after = block
-                    if (stream, lane, block) not in self._in_flight:
-                        yield stream, BlockRef(lane=LANES[lane], block=block, events=events, size=size, sha256="")
-
     def _drop(self, stream: int, refs: Sequence[BlockRef], reason: Reason) -> None:
-        self._delete(stream, refs)
+        blocks.delete(self._db, stream, refs)
         for ref in refs:
             self._lose(stream, ref.lane, ref.block, ref.events, reason)
 
     def _lose(self, stream: int, lane: Lane, block: int, events: int, reason: Reason) -> None:
         gaps.add(self._db, stream, Gap(lane=lane, first=block, last=block, events=events, reason=reason))
         self._add(reason, events)
-
-    def _delete(self, stream: int, refs: Iterable[BlockRef]) -> None:
-        keys = [(stream, LANES.index(ref.lane), ref.block) for ref in refs]
-        self._db.executemany("DELETE FROM blocks WHERE stream = ? AND lane = ? AND block = ?", keys)
 
     def _add(self, name: str, n: int) -> None:
         if n:

@@ -123,7 +123,7 @@ class Spool:
         """What to send next; see `Outbox.pending`."""
         with self._lock:
             try:
-                return self._outbox.pending(max_bytes)
+                return self._with_reserve(lambda: self._outbox.pending(max_bytes))
             except SpoolCorruptError as error:
                 self._replace(error)
                 return None

@@ -356,7 +356,7 @@ def make_event() -> Callable[..., Event]:
 def until() -> Callable[..., None]:
     """Wait for a condition, with a deadline."""
 
-    def wait(condition: Callable[[], object], seconds: float = 10) -> None:
+    def wait(condition: Callable[[], object], seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "the condition did not come true in time"
