@@ -21,6 +21,8 @@ STALE_S = 60.0
 
 CONFIRM_EVERY_S = 0.5
 LONGEST_PAUSE_S = 2.0
+TOLD = 7
+"""Failures in a row, over some four seconds, after which people are told: a restart is shorter."""
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +62,19 @@ class Replica:
 
     async def follow(self) -> None:
         """Ask for the next version, for ever; a responder that is away is asked again after a jittered pause."""
-        wait = 0.05
+        failures = 0
         while True:
             try:
                 await self._ask(POLL_S)
-                wait = 0.05
+                if failures >= TOLD:
+                    log.info("the responder answers again")
+                failures = 0
             except DoorError as error:
-                log.log(
-                    logging.WARNING if self.age_s > LONGEST_PAUSE_S else logging.DEBUG, "admissions: %s", error
-                )
-                wait = min(2 * wait, LONGEST_PAUSE_S)
-                await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - jitter
+                failures += 1
+                if failures == TOLD:
+                    log.warning("the last admission list holds for %d s: %s", STALE_S, error)
+                longest = min(0.05 * 2 ** min(failures, 10), LONGEST_PAUSE_S)
+                await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - jitter
 
     async def admit(self, certificate: Certificate) -> Admission:
         """The agent's entry, if it may speak with this certificate.

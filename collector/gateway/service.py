@@ -28,11 +28,13 @@ from collector.messages import GatewayRequest
 STOP_S = 5.0
 THREADS = 2
 
-MAX_AGENTS = 20_000
+MAX_AGENTS = 16_000
 """Connections on the agents' door."""
 
 MAX_STRANGERS = 512
 """Connections on the enrolment door."""
+
+OTHER_FILES = 256
 
 ROOM_BYTES, AGENT_ROOM_BYTES = 128 << 20, 16 << 20
 """For bodies under way: of all agents, and of one."""
@@ -169,8 +171,9 @@ def _more_files() -> None:
     """Every connection is a file: take as many as the system lets this process have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if most < MAX_AGENTS + MAX_STRANGERS:
-        log.warning("the system allows %d open files, fewer than %d connections need", most, MAX_AGENTS)
+    needed = MAX_AGENTS + MAX_STRANGERS + OTHER_FILES
+    if most < needed:
+        log.warning("this process may open %d files; %d connections need %d", most, MAX_AGENTS, needed)
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""One gateway process for a whole module's tests, and agents of their own for each test."""
+"""One gateway process for many tests, and agents of their own for each."""
 
 from __future__ import annotations
 
@@ -22,22 +22,20 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
     return Trust(tmp_path_factory.mktemp("trust"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def responder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Responder]:
     """The responder's side."""
     directory = tmp_path_factory.mktemp("collector") / "run"
     directory.mkdir()
     made = Responder(directory / "responder.sock")
-    made.directory = directory.parent  # type: ignore[attr-defined]
     yield made
     made.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def gateway(responder: Responder, trust: Trust) -> Iterator[GatewayProcess]:
     """A running gateway."""
-    directory: Path = responder.directory  # type: ignore[attr-defined]
-    made = GatewayProcess(directory, trust)
+    made = GatewayProcess(responder.path.parent.parent, trust)
     made.start()
     yield made
     assert made.stop() == 0

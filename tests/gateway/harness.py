@@ -17,8 +17,9 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,6 +28,7 @@ from collector.messages import (
     Accepted,
     Admission,
     Admissions,
+    AgentSeen,
     Answer,
     Done,
     Enrol,
@@ -45,6 +47,8 @@ from wire import batch, block, codec
 from wire.block import Block, BlockRef, Gap, Lane
 from wire.event import Event, Logsource
 from wire.identity import Identity
+
+Result = TypeVar("Result")
 
 SOURCE = Logsource(product="linux", category="process_creation")
 
@@ -70,11 +74,11 @@ class Responder:
         self.agents: dict[str, Admission] = {}
         self.version = 1
         self.quarantined: list[Quarantine] = []
-        self.seen: dict[str, Seen] = {}
+        self.seen: dict[str, AgentSeen] = {}
         self.asked: list[Enrol | Renew] = []
         self.answers: list[Answer] = []
         self.act_on_quarantine = True
-        self._path = path
+        self.path = path
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Condition()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -84,13 +88,13 @@ class Responder:
 
     def open(self) -> None:
         """Begin to answer."""
-        self._server = self._run(serve_door(self._path, ResponderRequest, self._answer))
+        self._server = self._run(serve_door(self.path, ResponderRequest, self._answer))
 
     def shut(self) -> None:
         """The responder is away."""
         if self._server is not None:
             self._run(self._server.close())
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
         self._server = None
 
     def close(self) -> None:
@@ -125,7 +129,7 @@ class Responder:
                 if held is not None and self.act_on_quarantine:
                     await self._put(msgspec.structs.replace(held, status="quarantined"))
             case Seen():
-                self.seen |= {report.agent: report for report in request.agents}  # type: ignore[misc]
+                self.seen |= {report.agent: report for report in request.agents}
             case Enrol() | Renew():
                 self.asked.append(request)
                 return self.answers.pop(0) if self.answers else Fault(code="bad_token", detail="no such token")
@@ -137,7 +141,7 @@ class Responder:
                 await self._changed.wait_for(lambda: self.version != request.version)
         return Admissions(version=self.version, agents=list(self.agents.values()))
 
-    def _run(self, work):  # type: ignore[no-untyped-def]
+    def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
 
@@ -236,7 +240,7 @@ class GatewayProcess:
         """Both consumers are through."""
         with Door(self.doors / "gateway.sock") as door:
             for consumer in ("detector", "archiver"):
-                assert isinstance(door.ask(Done(consumer=consumer, seq=seq)), Accepted)  # type: ignore[arg-type]
+                assert isinstance(door.ask(Done(consumer=consumer, seq=seq)), Accepted)
 
 
 class Agent:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from collector.door import AsyncDoor
+from collector.door import AsyncDoor, DoorError
 from collector.gateway import admission
 from collector.gateway.admission import Replica
 from collector.gateway.certificate import Certificate
 from collector.gateway.exceptions import Refused
+from collector.messages import Admissions
 from tests.gateway.conftest import NewAgent
 from tests.gateway.harness import Agent, GatewayProcess, Responder, identity, wait_for
 from tests.gateway.trust import Trust
@@ -181,3 +182,30 @@ def test_many_unknown_agents_at_once_ask_the_responder_once(beside: Responder, t
         assert time.monotonic() - started < 5
 
     asyncio.run(_following(held, work))
+
+
+def test_a_responder_away_for_long_is_told_of_once_and_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(admission, "LONGEST_PAUSE_S", 0.0)
+    held = Held(tmp_path / "responder.sock")
+    tries = 0
+
+    async def refused(*_: object) -> Admissions:
+        nonlocal tries
+        tries += 1
+        if tries < 1_200:
+            raise DoorError("nobody there")
+        await asyncio.sleep(0.01)
+        return Admissions(version=1, agents=[])
+
+    monkeypatch.setattr(held.door, "ask", refused)
+
+    async def work() -> None:
+        await held.first()
+
+    with caplog.at_level("INFO"):
+        asyncio.run(_following(held, work))
+    told = [record.message for record in caplog.records if record.name == "collector.gateway.admission"]
+    assert sum("nobody there" in message for message in told) == 1
+    assert "the responder answers again" in told

@@ -52,7 +52,7 @@ def test_no_certificate_in_the_scope_is_no_admission(
         door = AsyncDoor(tmp_path / "responder.sock")
         guard = agents.Guard(Replica(door), Turns(8), Buckets(1e9, 1e9))
         app = agents.application(guard, batches(inbox, door), door, Answering(Metrics()), asyncio.Event())
-        scope = {
+        scope: dict[str, Any] = {
             "type": "http",
             "method": method,
             "path": path,

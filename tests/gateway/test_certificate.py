@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,9 +23,7 @@ def test_an_agents_certificate_says_who_it_is(trust: Trust) -> None:
     assert read.not_after == int(parsed.not_valid_after_utc.timestamp() * 1e6)
 
 
-@pytest.mark.parametrize(
-    "purpose", [None, x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.CODE_SIGNING]
-)
+@pytest.mark.parametrize("purpose", [None, ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CODE_SIGNING])
 def test_a_certificate_for_another_purpose_is_none(trust: Trust, purpose: x509.ObjectIdentifier | None) -> None:
     pem, _ = trust.odd(identity(1).uris(), purpose=purpose)
     der = x509.load_pem_x509_certificate(pem.read_bytes()).public_bytes(Encoding.DER)

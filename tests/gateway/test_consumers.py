@@ -45,7 +45,7 @@ def test_consumers_are_woken_get_all_in_order_and_what_is_done_is_forgotten(
         empty = door.ask(Fetch(consumer="detector", after=3, wait=0.1))
         assert empty == Fetched(blocks=[], head=3)
         for consumer in ("detector", "archiver"):
-            assert isinstance(door.ask(Done(consumer=consumer, seq=3)), Accepted)  # type: ignore[arg-type]
+            assert isinstance(door.ask(Done(consumer=consumer, seq=3)), Accepted)
         deadline = time.monotonic() + 10
         while gateway.metric("inbox_blocks"):
             assert time.monotonic() < deadline
@@ -67,11 +67,12 @@ def test_a_cursor_ahead_of_the_inbox_is_an_error_for_people(own: tuple[GatewayPr
 
 def test_an_answer_is_always_within_a_frame(tmp_path: Path) -> None:
     inbox = SqliteInbox(tmp_path / "inbox.sqlite", min_free=0)
-    for number in range(1, 61):
-        packed = os.urandom(MAX_PACKED_BYTES)
-        arrival = Arrival(lane="routine", block=number, sha256=f"{number:064x}", events=1, packed=packed)
-        delivery = Delivery(identity=identity(1), host="may-1", stream="s", received=1, skew=0, arrivals=[arrival])
-        inbox.append(delivery).result(20)
+    packed = os.urandom(MAX_PACKED_BYTES)
+    arrivals = [
+        Arrival(lane="routine", block=n, sha256=f"{n:064x}", events=1, packed=packed) for n in range(1, 61)
+    ]
+    delivery = Delivery(identity=identity(1), host="may-1", stream="s", received=1, skew=0, arrivals=arrivals)
+    inbox.append(delivery).result(60)
     answer = asyncio.run(Consumers(inbox).answer(Fetch(consumer="detector", after=0, limit=512, wait=0)))
     assert isinstance(answer, Fetched)
     assert [b.seq for b in answer.blocks] == list(range(1, len(answer.blocks) + 1))

@@ -23,11 +23,20 @@ from wire import batch, codec
 REFUSED = (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)
 
 
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Responder]:
+    """The responder's side of this module's gateways."""
+    directory = tmp_path_factory.mktemp("tls") / "run"
+    directory.mkdir()
+    made = Responder(directory / "responder.sock")
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
-def either(request: pytest.FixtureRequest, responder: Responder, trust: Trust) -> Iterator[GatewayProcess]:
+def either(request: pytest.FixtureRequest, listed: Responder, trust: Trust) -> Iterator[GatewayProcess]:
     """The gateway on either event loop: they do TLS by code of their own."""
-    directory: Path = responder.directory  # type: ignore[attr-defined]
-    made = GatewayProcess(directory, trust, loop=request.param)
+    made = GatewayProcess(listed.path.parent.parent, trust, loop=request.param)
     made.start()
     yield made
     assert made.stop() == 0
@@ -89,7 +98,7 @@ def test_the_listeners_own_files_can_do_nothing_here(either: GatewayProcess, tru
 )  # fmt: skip
 def test_a_certificate_of_ours_that_is_no_agents_reaches_no_route(
     either: GatewayProcess,
-    responder: Responder,
+    listed: Responder,
     trust: Trust,
     uris: list[str],
     purpose: x509.ObjectIdentifier | None,
@@ -97,7 +106,7 @@ def test_a_certificate_of_ours_that_is_no_agents_reaches_no_route(
 ) -> None:
     before = either.metric("refusals", code="no_certificate")
     pem, serial = trust.odd(uris, purpose=purpose, extra=extra)
-    responder.admit(identity(1), serial)
+    listed.admit(identity(1), serial)
     agent = Agent(either, identity(1), pem)
     assert agent.refused(agent.body(agent.cut(1))) == (403, "no_certificate")
     agent.close()
@@ -121,11 +130,11 @@ def test_old_tls_is_not_spoken(either: GatewayProcess, trust: Trust) -> None:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_the_tls_of_today_is_spoken(
-    either: GatewayProcess, responder: Responder, trust: Trust, version: ssl.TLSVersion
+    either: GatewayProcess, listed: Responder, trust: Trust, version: ssl.TLSVersion
 ) -> None:
     who = identity(int(version))
     pem, serial = trust.agent(who)
-    responder.admit(who, serial)
+    listed.admit(who, serial)
     agent = Agent(either, who, pem)
     agent.context.minimum_version = agent.context.maximum_version = version
     agent.deliver(1)
@@ -150,7 +159,8 @@ def test_something_that_is_not_tls_harms_nobody(either: GatewayProcess) -> None:
 
 
 def test_many_failures_are_one_line_a_kind_and_all_counted(caplog: pytest.LogCaptureFixture) -> None:
-    now, counted = [0.0], []
+    now = [0.0]
+    counted: list[tls.Kind] = []
     handshakes = tls.Handshakes(counted.append, lambda: now[0])
     error = ssl.SSLError(1, "PEER_DID_NOT_RETURN_A_CERTIFICATE")
     error.reason = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
