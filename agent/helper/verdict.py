@@ -29,7 +29,7 @@ def probe() -> Verdict:
     try:
         socket = AuditSocket()
     except AuditError as error:
-        return Verdict(works=False, reason=str(error), fix="Run a kernel with CONFIG_AUDITSYSCALL.")
+        return _refused(error)
     try:
         return judge(kernel.get_status(socket), kernel.get_rules(socket))
     except (AuditError, OSError) as error:
@@ -88,6 +88,8 @@ def _refused(error: AuditError | OSError) -> Verdict:
             reason="no privilege to control auditing",
             fix="Start the agent as root; in a container, run it on the host instead.",
         )
+    if code == errno.EPROTONOSUPPORT:
+        return Verdict(works=False, reason=str(error), fix="Run a kernel with CONFIG_AUDITSYSCALL.")
     if code == errno.ECONNREFUSED:
         return Verdict(
             works=False,

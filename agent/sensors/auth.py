@@ -77,6 +77,10 @@ _SSHD = _patterns(
         {"Outcome": "failure", "Reason": "maximum authentication attempts exceeded"},
     ),
     (
+        r"error: PAM: (?P<Reason>.*) for (?:(?P<Invalid>illegal) user )?(?P<User>.*) from (?P<SourceIp>\S+)",
+        {"Outcome": "failure"},
+    ),
+    (
         r"User (?P<User>.*) from (?P<SourceIp>\S+) not allowed because (?P<Reason>.*)",
         {"Outcome": "failure"},
     ),
@@ -91,6 +95,8 @@ _SSHD = _patterns(
         rf"banner exchange: Connection from) {_FROM}(?:: .*)?{_PREAUTH}",
         {},
     ),
+    (rf"Connection from {_FROM} on \S+ port \d+(?: rdomain .*)?", {}),
+    (rf"Disconnected from user (?P<User>.*) {_FROM}", {"Session": "closed"}),
     (
         rf"ROOT LOGIN REFUSED FROM {_FROM}{_PREAUTH}",
         {"User": "root", "Outcome": "failure", "Reason": "root login refused"},
