@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -58,7 +58,7 @@ class LiveDetector:
         prefix = f"{block.identity.agent}/{block.stream}/{block.lane}/{block.block}"
         found: list[Match] = []
         for index, event in enumerate(content.all_events()):
-            rules = self._engine.match(event.fields, event.source)
+            rules = self._engine.match(_searchable(event), event.source)
             if rules:
                 found += [self._match(rule.rule, event, f"{prefix}/{index}", block) for rule in rules]
         return found
@@ -116,9 +116,16 @@ class LiveDetector:
     def _found(self, rule: Rule, event: Event) -> dict[str, str]:
         return {
             evidence.field: str(evidence.value)[:MAX_SHOWN]
-            for evidence in self._engine.explain(rule.id, event.fields)
+            for evidence in self._engine.explain(rule.id, _searchable(event))
             if evidence.field
         }
+
+
+def _searchable(event: Event) -> Mapping[str, object]:
+    """The event's fields, and its original line where there is one: keywords may stand anywhere in it."""
+    if event.raw is None or "raw" in event.fields:
+        return event.fields
+    return {**event.fields, "raw": event.raw}
 
 
 def match_id(rule_hash: str, event_id: str) -> str:

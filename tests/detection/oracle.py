@@ -1,4 +1,4 @@
-"""A naive evaluator of Sigma rules, one rule and one event at a time: what the engine must agree with on every pair.
+"""A naive evaluator of Sigma rules, one rule and one event at a time: the engine must agree with it on every pair.
 
 It shares no code with the engine: pySigma parses and runs its pipelines, this file walks what comes out.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -42,6 +42,8 @@ from sigma.types import (
     SpecialChars,
 )
 
+SYSMON = sysmon_pipeline() + windows_logsource_pipeline()
+AUDIT = windows_audit_pipeline() + windows_logsource_pipeline()
 AUDITED = ("process_creation", "registry_event", "registry_set", "registry_add")
 
 
@@ -55,20 +57,19 @@ class OracleRule:
         self.mapped = False
         self.conditions: list[Any] = []
         if rule.logsource.product == "windows":
-            pipeline = sysmon_pipeline() + windows_logsource_pipeline()
-            pipeline.apply(rule)
-            self.mapped = bool(pipeline.applied_ids) or self.logsource == ("windows", None, None)
+            SYSMON.apply(rule)
+            self.mapped = bool(SYSMON.applied_ids) or self.logsource == ("windows", None, None)
         self.conditions += [condition.parsed for condition in rule.detection.parsed_condition]
         if self.logsource[0] == "windows" and self.logsource[1] in AUDITED and self.logsource[2] is None:
             audited = SigmaRule.from_dict(document)
             try:
-                (windows_audit_pipeline() + windows_logsource_pipeline()).apply(audited)
+                AUDIT.apply(audited)
             except SigmaTransformationError:
                 return
             self.conditions += [condition.parsed for condition in audited.detection.parsed_condition]
 
     def matches(self, event: Mapping[str, Any], logsource: tuple[str, str, str] | None = None) -> bool:
-        """Whether the event satisfies the rule; `logsource` is (product, category, service), empty where not said."""
+        """Whether the event satisfies the rule; `logsource` is product, category, service, empty if not said."""
         if self.mapped:
             if "Channel" not in event:
                 return False
@@ -77,21 +78,21 @@ class OracleRule:
         ):
             return False
         fields = {name.replace(" ", ""): value for name, value in reversed(event.items())}
-        return any(holds(condition, fields) for condition in self.conditions)
+        return any(holds(condition, fields, event.values()) for condition in self.conditions)
 
 
-def holds(node: Any, fields: Mapping[str, Any]) -> bool:
+def holds(node: Any, fields: Mapping[str, Any], values: Collection[Any]) -> bool:
     """Whether a parsed condition holds."""
     if isinstance(node, ConditionAND):
-        return all(holds(child, fields) for child in node.args if child is not None)
+        return all(holds(child, fields, values) for child in node.args if child is not None)
     if isinstance(node, ConditionOR):
-        return any(holds(child, fields) for child in node.args if child is not None)
+        return any(holds(child, fields, values) for child in node.args if child is not None)
     if isinstance(node, ConditionNOT):
-        return not holds(node.args[0], fields)
+        return not holds(node.args[0], fields, values)
     if isinstance(node, ConditionFieldEqualsValueExpression):
         return field_fits(node.field.replace(" ", ""), node.value, fields)
     assert isinstance(node, ConditionValueExpression)
-    return any(fits(value, node.value, anywhere=True) for value in scalars(fields.values()))
+    return any(fits(value, node.value, anywhere=True) for value in scalars(values))
 
 
 def scalars(values: Iterable[Any]) -> list[Any]:
@@ -173,7 +174,8 @@ def written(value: Any) -> str:
     if value is True or value is False:
         return str(value).lower()
     if isinstance(value, float):
-        return str(int(value)) if math.isfinite(value) and value == int(value) and abs(value) < 1e16 else repr(value)
+        whole = math.isfinite(value) and value == int(value) and abs(value) < 1e16
+        return str(int(value)) if whole else repr(value)
     return str(value)
 
 
