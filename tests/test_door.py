@@ -9,13 +9,16 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from collector.door import MAX_FRAME_BYTES, AsyncDoor, Door, DoorError, DoorServer, serve_door
 from collector.messages import Accepted, Answer, Done, Fault, GatewayRequest
+
+Result = TypeVar("Result")
 
 
 class Answering:
@@ -50,7 +53,7 @@ class Answering:
         self.thread.join(10)
         self.loop.close()
 
-    def _do(self, coroutine):  # type: ignore[no-untyped-def]
+    def _do(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
 
 

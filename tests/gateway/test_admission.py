@@ -18,6 +18,7 @@ from collector.messages import Admissions
 from tests.gateway.conftest import NewAgent
 from tests.gateway.harness import Agent, GatewayProcess, Responder, identity, wait_for
 from tests.gateway.trust import Trust
+from wire import batch
 
 
 def code(agent: Agent) -> tuple[int, str]:
@@ -41,6 +42,24 @@ def test_a_decision_takes_effect_on_a_connection_that_is_open(
     assert gateway.metric("refusals", code=status) >= 1
     responder.admit(agent.who, agent.serial)  # type: ignore[attr-defined]
     wait_for(lambda: agent.post(agent.body(agent.cut(3)))[0] == 200, "the release")
+
+
+def test_a_decision_made_during_a_slow_upload_counts(
+    agent: Agent, responder: Responder, gateway: GatewayProcess
+) -> None:
+    agent.deliver(1)
+    body = agent.body(agent.cut(2))
+    slow = agent.connect()
+    slow.putrequest("POST", "/v1/batch")
+    slow.putheader("Content-Type", batch.CONTENT_TYPE)
+    slow.putheader("Content-Length", str(len(body)))
+    slow.endheaders(body[:-1])
+    responder.admit(agent.who, agent.serial, "revoked")  # type: ignore[attr-defined]
+    wait_for(lambda: agent.post(agent.body(agent.cut(1)))[0] == 403, "the revocation")
+    slow.send(body[-1:])
+    assert slow.getresponse().status == 403
+    slow.close()
+    assert [b.block for b in gateway.fetch_all() if b.identity == agent.who] == [1]
 
 
 def test_an_agent_enrolled_a_moment_ago_is_asked_about_before_it_is_refused(

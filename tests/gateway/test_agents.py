@@ -38,7 +38,9 @@ def inbox(tmp_path: Path) -> Iterator[SqliteInbox]:
 
 def batches(inbox: SqliteInbox, door: AsyncDoor) -> Batches:
     room, rate = Room(1 << 20, 1 << 20), Buckets(1e9, 1e9)
-    return Batches(inbox, Consumers(inbox), Reports(door), room, rate, ThreadPoolExecutor(1), Metrics())
+    return Batches(
+        Replica(door), inbox, Consumers(inbox), Reports(door), room, rate, ThreadPoolExecutor(1), Metrics()
+    )
 
 
 @pytest.mark.parametrize("state", [None, {}, {"certificate": None}])

@@ -30,7 +30,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Served:
     """A listener with one route that reads a body."""
 
-    def __init__(self, trust: Trust, max_connections: int = 100) -> None:
+    def __init__(self, trust: Trust, max_connections: int = 100, per_address: int = 100) -> None:
         self.cut: Counter[str] = Counter()
         self.release = asyncio.Event()
         answering = Answering(Metrics())
@@ -54,7 +54,7 @@ class Served:
         app = Starlette(routes=routes, exception_handlers=answering.otherwise())
         context = tls.enrol_context(trust.tls, tls.Handshakes(lambda _: None))
         self._trust = trust
-        self.listener = Listener(app, context, self._note, max_connections)
+        self.listener = Listener(app, context, self._note, max_connections, per_address)
 
     def _note(self, reason: str) -> None:
         self.cut[reason] += 1
@@ -242,6 +242,18 @@ def test_more_connections_than_there_is_room_for(run: Callable[..., None]) -> No
             assert not other.at_eof()
 
     run(work, max_connections=2)
+
+
+def test_more_connections_than_one_address_may_have(run: Callable[..., None]) -> None:
+    async def work(served: Served) -> None:
+        async with served.connection() as (reader, writer), served.connection():
+            writer.write(HEAD % 2 + b"ok")
+            await reader.readuntil(b"ok")
+            async with served.connection() as (late, _):
+                assert await ended(late) == b""
+            assert served.cut == {"connections": 1}
+
+    run(work, per_address=2)
 
 
 def test_our_own_failure_is_a_500_without_its_reason(
