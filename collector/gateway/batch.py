@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from collector.gateway import body, content
-from collector.gateway.admission import Caller
+from collector.gateway.admission import Caller, Replica
 from collector.gateway.consumers import Consumers
 from collector.gateway.content import Judged
 from collector.gateway.exceptions import Refused
@@ -37,6 +37,7 @@ class Batches:
 
     def __init__(
         self,
+        replica: Replica,
         inbox: Inbox,
         consumers: Consumers,
         reports: Reports,
@@ -45,7 +46,7 @@ class Batches:
         executor: Executor,
         metrics: Metrics,
     ) -> None:
-        self._inbox, self._consumers, self._reports = inbox, consumers, reports
+        self._replica, self._inbox, self._consumers, self._reports = replica, inbox, consumers, reports
         self._room, self._rate, self._executor, self._metrics = room, rate, executor, metrics
         self._streams = Streams()
 
@@ -58,7 +59,9 @@ class Batches:
         size = body.length(request, batch.MAX_BATCH_BYTES, batch.CONTENT_TYPE)
         self._rate.take(caller.agent, size)
         with self._room.body(caller.agent, size):
-            receipt = await self._take(await body.read(request), caller)
+            sent = await body.read(request)
+            await self._replica.admit(caller.certificate)  # a decision made during a slow upload counts
+            receipt = await self._take(sent, caller)
         return Response(codec.encode(receipt), media_type="application/json")
 
     async def _take(self, sent: bytes, caller: Caller) -> Receipt:
@@ -109,8 +112,8 @@ class Batches:
     def _receipt(self, caller: Caller, judged: Judged, outcome: Outcome, received: int) -> Receipt:
         stored, refused = [], list(judged.refused)
         for arrival, verdict in zip(judged.arrivals, outcome.verdicts, strict=True):
-            self._metrics.blocks.labels(verdict).inc()
             if verdict != "conflict":
+                self._metrics.blocks.labels(verdict).inc()
                 stored.append((arrival.lane, arrival.block))
                 continue
             reason = "the collector has other content under this block's identity"

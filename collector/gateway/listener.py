@@ -28,10 +28,12 @@ TICK_S = 0.02
 class Listener:
     """Serves one application on one address. `start`, later `close`."""
 
-    def __init__(self, app: ASGIApp, context: ssl.SSLContext, count: Count, max_connections: int) -> None:
+    def __init__(
+        self, app: ASGIApp, context: ssl.SSLContext, count: Count, max_connections: int, per_address: int
+    ) -> None:
         self._config = Config(
             app,
-            http=bound(count, max_connections),
+            http=bound(count, max_connections, per_address),
             ws="none",
             lifespan="off",
             log_config=None,

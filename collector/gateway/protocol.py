@@ -37,6 +37,7 @@ class AgentProtocol(HttpToolsProtocol):
     `not_http`, `connections`."""
 
     max_connections: int
+    per_address: int
     count: Count
 
     def __init__(
@@ -55,7 +56,7 @@ class AgentProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Read who is there, once; without room for one more it ends here."""
         super().connection_made(transport)
-        if len(self.connections) > self.max_connections:
+        if len(self.connections) > self.max_connections or self._crowded():
             self.count("connections")
             transport.abort()
             return
@@ -101,6 +102,13 @@ class AgentProtocol(HttpToolsProtocol):
         self._cancel()
         super().on_message_complete()
 
+    def _crowded(self) -> bool:
+        """Whether this address has more connections than one may."""
+        if self.client is None or len(self.connections) <= self.per_address:
+            return False
+        others = (each.client for each in self.connections if isinstance(each, AgentProtocol))
+        return sum(other is not None and other[0] == self.client[0] for other in others) > self.per_address
+
     def _within(self, seconds: float, reason: str) -> None:
         self._cancel()
         self._deadline = self.loop.call_later(seconds, self._give_up, reason)
@@ -116,11 +124,10 @@ class AgentProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
-def bound(count: Count, max_connections: int) -> type[AgentProtocol]:
-    """The protocol for one listener."""
-    return type(
-        "BoundProtocol", (AgentProtocol,), {"count": staticmethod(count), "max_connections": max_connections}
-    )
+def bound(count: Count, max_connections: int, per_address: int) -> type[AgentProtocol]:
+    """The protocol for one listener, with its bounds."""
+    bounds = {"count": staticmethod(count), "max_connections": max_connections, "per_address": per_address}
+    return type("BoundProtocol", (AgentProtocol,), bounds)
 
 
 def _peer(transport: asyncio.Transport) -> Certificate | None:

@@ -31,8 +31,8 @@ THREADS = 2
 MAX_AGENTS = 16_000
 """Connections on the agents' door."""
 
-MAX_STRANGERS = 512
-"""Connections on the enrolment door."""
+MAX_STRANGERS, PER_ADDRESS = 512, 64
+"""Connections on the enrolment door: of all, and from one address."""
 
 OTHER_FILES = 256
 
@@ -50,15 +50,11 @@ log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Wires the parts together; `run` is the process."""
+    """The parts, wired together. Making it raises `ListenError` when the certificate files cannot be used."""
 
     def __init__(self, inbox: Inbox, responder: AsyncDoor, tls_dir: Path) -> None:
-        """Raises:
-        ListenError: the certificate files cannot be used.
-        """
         self.metrics = metrics = Metrics()
-        self.closing = asyncio.Event()
-        self.inbox = inbox
+        self._closing = asyncio.Event()
         self.consumers = Consumers(inbox)
         self.reports = Reports(responder)
         self.replica = Replica(responder)
@@ -68,16 +64,18 @@ class Gateway:
         handshakes = tls.Handshakes(lambda kind: metrics.handshakes.labels(kind).inc())
         guard = agents.Guard(self.replica, Turns(PER_AGENT), Buckets(REQUESTS_S, REQUESTS_BURST))
         rate = Buckets(BYTES_S, BYTES_BURST)
-        batches = Batches(inbox, self.consumers, self.reports, room, rate, self._executor, metrics)
-        app = agents.application(guard, batches, responder, answering, self.closing)
-        self.agents = Listener(app, tls.agents_context(tls_dir, handshakes), self._cut, MAX_AGENTS)
+        batches = Batches(self.replica, inbox, self.consumers, self.reports, room, rate, self._executor, metrics)
+        app = agents.application(guard, batches, responder, answering, self._closing)
+        self.agents = Listener(app, tls.agents_context(tls_dir, handshakes), self._cut, MAX_AGENTS, MAX_AGENTS)
         strangers = certification.Enrolment(responder, tls_dir / "ca.pem").application(answering)
-        self.enrol = Listener(strangers, tls.enrol_context(tls_dir, handshakes), self._cut, MAX_STRANGERS)
+        self.enrol = Listener(
+            strangers, tls.enrol_context(tls_dir, handshakes), self._cut, MAX_STRANGERS, PER_ADDRESS
+        )
         metrics.observe(self._conditions, inbox.usage)
 
     async def close(self) -> None:
         """Accept nothing new, answer what is under way, tell who was heard of."""
-        self.closing.set()
+        self._closing.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.agents.close(STOP_S))
             group.create_task(self.enrol.close(STOP_S))
