@@ -5,10 +5,11 @@ from collector.incidents.exceptions import BadCursorError, IncidentError, Unknow
 from collector.incidents.intake import take
 from collector.incidents.integrity import quarantined
 from collector.incidents.rules import rule_report, store_report
+from collector.incidents.selection import Filters
 from collector.incidents.totals import read as totals_within
 from collector.incidents.triage import act
 from collector.incidents.version import current as head
-from collector.incidents.views import Filters, detail, page, since
+from collector.incidents.views import detail, page, since
 
 __all__ = [
     "Action",

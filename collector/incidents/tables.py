@@ -42,6 +42,8 @@ alerts = Table(
     Index(None, "version"),
     Index(None, "last_us", "id"),
     Index(None, "status", "last_us", "id"),
+    Index(None, "host", "last_us", "id"),
+    Index(None, "rule_id", "last_us", "id"),
 )
 
 matches = Table(

@@ -6,29 +6,18 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, Select, func, select, tuple_
-from sqlalchemy.sql import ColumnElement
+from sqlalchemy import Connection, func, select
 
-from collector.incidents import events, grouping, history, totals, version
-from collector.incidents.documents import AlertDetail, AlertPage, AlertRow, Delta, Status
+from collector.incidents import events, history, totals, version
+from collector.incidents.documents import AlertDetail, AlertPage, AlertRow, Delta
 from collector.incidents.exceptions import BadCursorError, UnknownAlertError
 from collector.incidents.rules import cards_of
+from collector.incidents.selection import Filters, select_page
 from collector.incidents.tables import alerts
-from collector.messages import Level, RuleCard
+from collector.messages import RuleCard
 from collector.state.scopes import in_scopes
 
 DELTA_ROWS = 100
-
-
-class Filters(msgspec.Struct, frozen=True, kw_only=True):
-    """Which alerts a list shows; empty means any. Every word of `text` must occur, without case and accents."""
-
-    statuses: tuple[Status, ...] = ()
-    levels: tuple[Level, ...] = ()
-    text: str = ""
-    host: str = ""
-    rule: str = ""
 
 
 def page(connection: Connection, scopes: Sequence[str], filters: Filters, limit: int, cursor: str) -> AlertPage:
@@ -37,16 +26,12 @@ def page(connection: Connection, scopes: Sequence[str], filters: Filters, limit:
     Raises:
         BadCursorError: not a cursor of ours.
     """
-    conditions = [in_scopes(alerts.c.node, scopes), *_conditions(filters)]
-    query = select(alerts).where(*conditions)
-    if cursor:
-        query = query.where(tuple_(alerts.c.last_us, alerts.c.id) < tuple_(*_position(cursor)))
-    query = query.order_by(alerts.c.last_us.desc(), alerts.c.id.desc()).limit(limit + 1)
-    rows = _rows(connection, query)
-    items = rows[:limit]
+    after = position(cursor) if cursor else None
+    rows, total = select_page(connection, scopes, filters, limit + 1, after)
+    items = told(connection, rows[:limit])
     return AlertPage(
         items=items,
-        total=_total(connection, scopes, filters, conditions),
+        total=total,
         next=_cursor(items[-1]) if len(rows) > limit else None,
         version=version.current(connection),
     )
@@ -78,7 +63,7 @@ def since(connection: Connection, scopes: Sequence[str], known: int) -> Delta:
     """What changed after version `known`."""
     changed = (alerts.c.version > known) & in_scopes(alerts.c.node, scopes)
     query = select(alerts).where(changed).order_by(alerts.c.version.desc(), alerts.c.last_us.desc())
-    rows = _rows(connection, query.limit(DELTA_ROWS))
+    rows = told(connection, [dict(row) for row in connection.execute(query.limit(DELTA_ROWS)).mappings()])
     more = 0
     if len(rows) == DELTA_ROWS:
         more = (connection.scalar(select(func.count()).select_from(alerts).where(changed)) or 0) - len(rows)
@@ -87,36 +72,8 @@ def since(connection: Connection, scopes: Sequence[str], known: int) -> Delta:
     )
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.statuses:
-        conditions.append(alerts.c.status.in_(filters.statuses))
-    if filters.levels:
-        conditions.append(alerts.c.level.in_(filters.levels))
-    if filters.host:
-        conditions.append(alerts.c.host == filters.host)
-    if filters.rule:
-        conditions.append(alerts.c.rule_id == filters.rule)
-    words = grouping.fold(filters.text).split()
-    return conditions + [alerts.c.search.contains(word, autoescape=True) for word in words]
-
-
-def _total(
-    connection: Connection, scopes: Sequence[str], filters: Filters, conditions: list[ColumnElement[bool]]
-) -> int:
-    """Counted row by row only where the kept totals cannot tell."""
-    if filters.text or filters.host or filters.rule:
-        return connection.scalar(select(func.count()).select_from(alerts).where(*conditions)) or 0
-    counted = totals.counts(connection, scopes)
-    return sum(
-        count
-        for (status, level), count in counted.items()
-        if (not filters.statuses or status in filters.statuses) and (not filters.levels or level in filters.levels)
-    )
-
-
-def _rows(connection: Connection, query: Select[Any]) -> list[AlertRow]:
-    found = [dict(row) for row in connection.execute(query).mappings()]
+def told(connection: Connection, found: Sequence[dict[str, Any]]) -> list[AlertRow]:
+    """The rows with their rules' words."""
     cards = cards_of(connection, {row["rule_hash"] for row in found}) if found else {}
     return [AlertRow(**_fields(row, cards.get(row["rule_hash"]))) for row in found]
 
@@ -131,7 +88,12 @@ def _cursor(row: AlertRow) -> str:
     return base64.urlsafe_b64encode(f"{row.last_us}:{row.id}".encode()).decode().rstrip("=")
 
 
-def _position(cursor: str) -> tuple[int, str]:
+def position(cursor: str) -> tuple[int, str]:
+    """Where a page ended: the last row's `last_us` and id.
+
+    Raises:
+        BadCursorError: not a cursor of ours.
+    """
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         last, alert = text.split(":", 1)

@@ -85,6 +85,8 @@ def _alerts() -> None:
     _index("incident_alerts", "version")
     _index("incident_alerts", "last_us", "id")
     _index("incident_alerts", "status", "last_us", "id")
+    _index("incident_alerts", "host", "last_us", "id")
+    _index("incident_alerts", "rule_id", "last_us", "id")
     op.create_table(
         "incident_rules",
         *_words("hash", "rule_id"),
