@@ -1,6 +1,6 @@
 """What `test_kill.py` kills: numbers its events from the spool's bookmark on, and says which are durable.
 
-`kill_writer.py SPOOL IDENTITY URL [LAST]`: with LAST it ends by itself once everything is delivered.
+`kill_writer.py SPOOL IDENTITY URL BOOT [LAST]`: with LAST it ends by itself once everything is delivered.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from wire.event import Event, Logsource
 
 def main() -> None:
     """Write until killed, or deliver all and end."""
-    place, directory, url = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    place, directory, url, boot = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
     record = identity.load(directory)
     tally = Tally()
-    owner = Owner(record.identity.agent, "machine", "boot")
+    owner = Owner(record.identity.agent, "machine", boot)
     spool = Spool(place, owner, SpoolConfig(delay_seconds=0.01, min_free_bytes=0), tally)
     connection = Connection(identity.parse_url(url, 1), lambda: identity.context(directory), 5)
     uplink = Uplink(
@@ -40,7 +40,7 @@ def main() -> None:
     uplink.start()
     following = int(spool.bookmark("next") or b"0")
     print(f"from {following}", flush=True)
-    if len(sys.argv) > 4:
+    if len(sys.argv) > 5:
         while spool.pending(1) is not None:
             time.sleep(0.01)
         uplink.stop(10)

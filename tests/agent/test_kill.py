@@ -10,18 +10,21 @@ import sys
 import time
 from pathlib import Path
 
-KILLS = 20
+import pytest
+
 WRITER = Path(__file__).with_name("kill_writer.py")
 
 
-def test_twenty_kills_lose_nothing_and_repeat_nothing(door, enrolled, tmp_path):
+@pytest.mark.parametrize(("kills", "reboots"), [(20, False), (6, True)], ids=["kills", "reboots"])
+def test_kills_lose_nothing_and_repeat_nothing(kills, reboots, door, enrolled, tmp_path):
     place = tmp_path / "spool"
     place.mkdir()
     command = [sys.executable, str(WRITER), str(place), str(enrolled(door.url)), door.url]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     durable = 0
-    for _ in range(KILLS):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    for turn in range(kills):
+        boot = f"boot{turn if reboots else 0}"
+        process = subprocess.Popen([*command, boot], stdout=subprocess.PIPE, text=True, env=environment)
         begun = int(process.stdout.readline().removeprefix("from "))
         assert begun >= durable
         time.sleep(random.uniform(0.0, 0.25))
@@ -30,7 +33,7 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing(door, enrolled, tmp_path):
             if line.endswith("\n"):
                 durable = int(line.removeprefix("durable "))
     end = subprocess.run(
-        [*command, "finish"], capture_output=True, text=True, env=environment, timeout=60, check=True
+        [*command, boot, "finish"], capture_output=True, text=True, env=environment, timeout=60, check=True
     )
     total = int(end.stdout.removeprefix("from "))
     assert total >= durable > 0
@@ -39,3 +42,4 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing(door, enrolled, tmp_path):
     assert sorted(arrived) == list(range(total))
     assert door.conflicts == []
     assert door.gaps == []
+    assert len({stream for stream, _, _ in door.blocks}) <= (kills if reboots else 1)
