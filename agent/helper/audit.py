@@ -67,6 +67,8 @@ class AuditLink:
             if not verdict.works:
                 raise AuditError(f"{verdict.reason}. {verdict.fix}")
             self._join(now)
+            if self.mode == "owner":
+                self._clear_remains()
             self._apply(now)
         except BaseException:
             self.give_back()
@@ -128,6 +130,12 @@ class AuditLink:
             log.info("audit: owner of the records")
         else:
             self._listen()
+
+    def _clear_remains(self) -> None:
+        """Rules of a killed agent whose data directory, and with it its ledger, is gone: nobody else deletes them."""
+        for rule in kernel.get_rules(self.socket):
+            if rule.key == rules.KEY and any(rule.covers(*call) for call in rules.exec_calls().items()):
+                kernel.delete_rule(self.socket, rule.data)
 
     def _listen(self) -> None:
         self._open(listen=True)

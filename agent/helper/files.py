@@ -73,10 +73,11 @@ def _open_regular(directory: int, name: str, path: str) -> int:
     except OSError as error:
         raise _refusal(path, error) from error
     state = os.fstat(file)
-    if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:
+    regular = stat.S_ISREG(state.st_mode)
+    if regular and state.st_nlink == 1:
         return file
     os.close(file)
-    what = "not a regular file" if state.st_nlink == 1 else "it has more than one name (hard links)"
+    what = "it has more than one name (hard links)" if regular else "not a regular file"
     raise OpenRefusedError(f"{path}: {what}")
 
 

@@ -79,8 +79,10 @@ def audit_alone() -> Iterator[Audit]:
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         look = AuditSocket()
-        wait_for(lambda: not _owned(look), WAIT_SECONDS, "whoever owns the audit records to leave")
-        look.close()
+        try:
+            wait_for(lambda: not _owned(look), WAIT_SECONDS, "whoever owns the audit records to leave")
+        finally:
+            look.close()
         audit = Audit()
         try:
             yield audit

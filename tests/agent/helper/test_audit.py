@@ -71,7 +71,9 @@ def test_deleted_rules_and_changed_settings_are_put_back(link: AuditLink, audit:
     assert audit.state() == audit.before
 
 
-def test_a_second_link_listens_beside_the_first_and_takes_over(link: AuditLink, audit: Audit, tmp_path: Path) -> None:
+def test_a_second_link_listens_beside_the_first_and_takes_over(
+    link: AuditLink, audit: Audit, tmp_path: Path
+) -> None:
     code = f"""
 import sys
 from pathlib import Path
@@ -119,6 +121,18 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert sees_a_start(link, "after")
     link.give_back()
     assert audit.state() == audit.before
+
+
+def test_the_rules_of_a_killed_agent_whose_directory_is_gone_are_cleared(
+    link: AuditLink, audit: Audit, tmp_path: Path
+) -> None:
+    gone = AuditLink(Ledger(tmp_path / "gone.json"), 8_192, 0)
+    gone.take()
+    kernel.disown(gone.socket)
+    gone.socket.close()
+    link.take()
+    link.give_back()
+    assert audit.rules() == []
 
 
 def test_nothing_stays_changed_when_it_cannot_begin(link: AuditLink, audit: Audit) -> None:
@@ -220,6 +234,8 @@ def test_beside_a_real_auditd_both_see_everything(link: AuditLink, audit: Audit,
 def test_when_auditd_stops_its_place_is_taken(link: AuditLink, audit: Audit, auditd: Auditd) -> None:
     auditd.start(audit)
     link.take()
+    assert sees_a_start(link, "beside")
+    wait_for(lambda: b'a1="beside"' in auditd.log.read_bytes(), what="auditd to work: before, it hears no SIGTERM")
     auditd.stop()
     link.tend()
     assert link.mode == "owner"

@@ -24,7 +24,11 @@ def test_a_free_place_is_taken_and_an_owner_is_joined() -> None:
     assert judge(state(), []).mode == "owner"
     assert judge(state(pid=os.getpid()), []).mode == "owner"
     found = judge(state(pid=os.getppid()), [])
-    assert (found.works, found.mode, found.reason) == (True, "beside", f"beside the audit daemon (pid {os.getppid()})")
+    assert (found.works, found.mode, found.reason) == (
+        True,
+        "beside",
+        f"beside the audit daemon (pid {os.getppid()})",
+    )
 
 
 def test_a_dead_owner_is_none() -> None:
