@@ -17,10 +17,14 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(1, str(Path(__file__).parents[1]))
+
+from spool import events
 
 from tests.gateway.harness import Agent, GatewayProcess, Responder, identity
 from tests.gateway.trust import Trust
+from wire import block
+from wire.block import Block, BlockRef
 
 AGENTS = 16
 BATCHES = 4_000
@@ -50,7 +54,7 @@ def deliver(directory: Path, each: int, loop: str) -> None:
         pem, serial = trust.agent(identity(number))
         responder.admit(identity(number), serial)
         agents.append(Agent(gateway, identity(number), pem))
-    bodies = [[agent.body(agent.cut(n, EVENTS)) for n in range(2, each + 2)] for agent in agents]
+    bodies = [[agent.body(cut(agent, n)) for n in range(2, each + 2)] for agent in agents]
     for agent in agents:
         agent.deliver(1)
     process = psutil.Process(gateway.pid)
@@ -74,6 +78,13 @@ def deliver(directory: Path, each: int, loop: str) -> None:
         show("bytes_per_event", sum(len(b) for mine in bodies for b in mine) / count / EVENTS)
     gateway.stop()
     responder.close()
+
+
+def cut(agent: Agent, number: int) -> tuple[BlockRef, bytes]:
+    """A block of process starts as the spool's benchmark has them."""
+    made = Block(agent=agent.who.agent, stream=agent.stream, lane="security", block=number, events=events(EVENTS))
+    packed = block.pack(made)
+    return block.reference(made, packed), packed
 
 
 def send(agent: Agent, bodies: list[bytes]) -> None:

@@ -51,8 +51,7 @@ def new_agent(gateway: GatewayProcess, responder: Responder, trust: Trust) -> It
         pem, serial = trust.agent(who)
         if admitted:
             responder.admit(who, serial)
-        agent = Agent(gateway, who, pem, **more)
-        agent.serial = serial  # type: ignore[attr-defined]
+        agent = Agent(gateway, who, pem, serial, **more)
         made.append(agent)
         return agent
 

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -246,8 +246,11 @@ class GatewayProcess:
 class Agent:
     """One agent's side of the wire."""
 
-    def __init__(self, gateway: GatewayProcess, who: Identity, pem: Path | None, stream: str = "a") -> None:
+    def __init__(
+        self, gateway: GatewayProcess, who: Identity, pem: Path | None, serial: str = "", stream: str = "a"
+    ) -> None:
         self.gateway = gateway
+        self.serial = serial
         self.who = who
         self.stream = (stream * 26)[:26]
         self.context = ssl.create_default_context(cafile=str(gateway.trust.ca))
@@ -336,12 +339,3 @@ class Agent:
 def announce(packed: bytes, number: int = 1, events: int = 1, lane: Lane = "security") -> tuple[BlockRef, bytes]:
     """A reference for whatever bytes."""
     return block.announce(lane, number, events, packed), packed
-
-
-@contextlib.contextmanager
-def hung_up(agent: Agent) -> Iterator[None]:
-    """The agent's connections within are closed at the end."""
-    try:
-        yield
-    finally:
-        agent.close()

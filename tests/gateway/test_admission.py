@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,11 +36,11 @@ def test_a_decision_takes_effect_on_a_connection_that_is_open(
     agent: Agent, responder: Responder, gateway: GatewayProcess, status: str
 ) -> None:
     agent.deliver(1)
-    responder.admit(agent.who, agent.serial, status)  # type: ignore[attr-defined]
+    responder.admit(agent.who, agent.serial, status)
     wait_for(lambda: agent.post(agent.body(agent.cut(2)))[0] == 403, "the decision taking effect")
     assert code(agent) == (403, status)
     assert gateway.metric("refusals", code=status) >= 1
-    responder.admit(agent.who, agent.serial)  # type: ignore[attr-defined]
+    responder.admit(agent.who, agent.serial)
     wait_for(lambda: agent.post(agent.body(agent.cut(3)))[0] == 200, "the release")
 
 
@@ -54,7 +54,7 @@ def test_a_decision_made_during_a_slow_upload_counts(
     slow.putheader("Content-Type", batch.CONTENT_TYPE)
     slow.putheader("Content-Length", str(len(body)))
     slow.endheaders(body[:-1])
-    responder.admit(agent.who, agent.serial, "revoked")  # type: ignore[attr-defined]
+    responder.admit(agent.who, agent.serial, "revoked")
     wait_for(lambda: agent.post(agent.body(agent.cut(1)))[0] == 403, "the revocation")
     slow.send(body[-1:])
     assert slow.getresponse().status == 403
@@ -72,7 +72,7 @@ def test_an_agent_enrolled_a_moment_ago_is_asked_about_before_it_is_refused(
 def test_the_certificate_before_the_last_is_refused(agent: Agent, responder: Responder, trust: Trust) -> None:
     agent.deliver(1)
     pem, serial = trust.agent(agent.who)
-    responder.admit(agent.who, serial, previous=agent.serial)  # type: ignore[attr-defined]
+    responder.admit(agent.who, serial, previous=agent.serial)
     agent.deliver(2)
     renewed = Agent(agent.gateway, agent.who, pem)
     renewed.deliver(3)
@@ -88,7 +88,7 @@ def test_a_certificate_for_another_place_in_the_tree_is_refused(new_agent: NewAg
     moved = identity(0)
     responder.admit(
         type(moved)(agent=agent.who.agent, node="tinh/khac", label="noi-bo", role="host"),
-        agent.serial,  # type: ignore[attr-defined]
+        agent.serial,
     )
     assert code(agent) == (403, "superseded_certificate")
 
@@ -152,11 +152,11 @@ def beside(tmp_path: Path) -> Iterator[Responder]:
     made.close()
 
 
-async def _following(held: Held, work: Callable[[], object]) -> None:
+async def _following(held: Held, work: Callable[[], Awaitable[None]]) -> None:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(held.replica.follow())
         try:
-            await work()  # type: ignore[misc]
+            await work()
         finally:
             task.cancel()
             await held.door.close()

@@ -128,11 +128,11 @@ def test_renewal_names_the_certificate_that_was_used(agent: Agent, responder: Re
     responder.answers.append(Renewed(answer=RenewAnswer(certificate="new chain")))
     status, body = agent.request("POST", "/v1/renew", codec.encode(RenewRequest(csr="csr")), kind=JSON)
     assert (status, codec.decode(body, RenewAnswer, "answer").certificate) == (200, "new chain")
-    assert responder.asked == [Renew(agent=agent.who.agent, serial=agent.serial, csr="csr")]  # type: ignore[attr-defined]
+    assert responder.asked == [Renew(agent=agent.who.agent, serial=agent.serial, csr="csr")]
 
 
 def test_a_revoked_agent_renews_nothing(agent: Agent, responder: Responder) -> None:
-    responder.admit(agent.who, agent.serial, "revoked")  # type: ignore[attr-defined]
+    responder.admit(agent.who, agent.serial, "revoked")
     status, body = agent.request("POST", "/v1/renew", codec.encode(RenewRequest(csr="csr")), kind=JSON)
     assert (status, codec.decode(body, Problem, "problem").code) in {(403, "revoked"), (403, "unknown_agent")}
     assert not responder.asked

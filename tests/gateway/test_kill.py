@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,15 @@ class Sender(threading.Thread):
             raise self.failure
 
 
+def acknowledged(senders: Sequence[Sender]) -> int:
+    """How many blocks were acknowledged so far."""
+    return sum(len(sender.acknowledged) for sender in senders)
+
+
+def more_than(senders: Sequence[Sender], count: int) -> bool:
+    return acknowledged(senders) > count
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(tmp_path: Path, trust: Trust, seed: int) -> None:
     (tmp_path / "run").mkdir()
@@ -84,8 +95,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(tmp_path: Path,
     chance = random.Random(seed)
     try:
         for _ in range(KILLS // 2):
-            before = sum(len(s.acknowledged) for s in senders)
-            wait_for(lambda was=before: sum(len(s.acknowledged) for s in senders) > was, "ingest")  # type: ignore[misc]
+            before = acknowledged(senders)
+            wait_for(functools.partial(more_than, senders, before), "ingest")
             time.sleep(chance.uniform(0, LONGEST_S))
             gateway.kill()
             gateway.start()
