@@ -151,8 +151,8 @@ def _refusal(answer: Answer) -> EnrolError:
     if problem is None:
         return EnrolError("bad_answer", f"the collector answered {answer.status} without a reason")
     hint = HINTS.get(problem.code, "try again later" if problem.retry_after else "")
-    text = ": ".join(part for part in (problem.title, problem.detail) if part)
-    return EnrolError(problem.code, f"{text} ({problem.code}){'; ' if hint else ''}{hint}")
+    reason = (problem.detail or problem.title).rstrip(".")
+    return EnrolError(problem.code, f"{reason}; {hint}" if hint else reason)
 
 
 def describe_machine() -> Machine:
