@@ -24,7 +24,10 @@ class Evidence(NamedTuple):
 
 def evidence(trees: Sequence[Node], fields: Mapping[str, object]) -> list[Evidence]:
     """What satisfied the first of `trees` that holds; empty if none does. Negated questions are not shown."""
-    stripped = {name.replace(" ", ""): value for name, value in fields.items()}
+    stripped: dict[str, object] = {}
+    for name, value in fields.items():
+        field = name.replace(" ", "")
+        stripped[name if field in stripped else field] = value  # of two that differ in spaces, the first counts
     for tree in trees:
         if _holds(tree, stripped):
             return list(dict.fromkeys(_answers(tree, stripped)))[:MAX_EVIDENCE]

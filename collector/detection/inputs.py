@@ -27,6 +27,7 @@ MAX_ARRAY = 256 * 1024 * 1024
 """Bytes of a file that is one JSON array."""
 _CHUNK = 1024 * 1024
 _HEAD = 4_096
+_EVTX_HEADER, _EVTX_CHUNK = 4_096, 65_536
 _WINDOW = 128 * 1024 * 1024
 _GZIP, _ZSTD, _EVTX = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"ElfFile\x00"
 _SUFFIXES = (".evtx", ".json", ".jsonl", ".ndjson")
@@ -126,6 +127,18 @@ def head_of(stream: Readable, size: int = _HEAD) -> bytes:
 def is_evtx(head: bytes) -> bool:
     """Whether a file that begins with `head` is a Windows event log."""
     return head.startswith(_EVTX)
+
+
+def is_cut_off(path: Path) -> bool:
+    """Whether an event log lacks its end: readers pass over that in silence.
+
+    The file header is 4,096 bytes and counts, at offset 42, the 65,536-byte chunks behind it (MS-EVEN6, EVTX).
+    """
+    with path.open("rb") as stream:
+        header = stream.read(_EVTX_HEADER)
+    chunks = int.from_bytes(header[42:44], "little")
+    body = path.stat().st_size - _EVTX_HEADER
+    return body % _EVTX_CHUNK != 0 or body < chunks * _EVTX_CHUNK
 
 
 def blocks(stream: Readable, head: bytes) -> Iterator[Lines | TooLong]:

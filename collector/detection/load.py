@@ -218,8 +218,7 @@ def _first_line(text: str) -> int:
 
 def _line_of(text: str, reason: str) -> int:
     """The 1-based line of the section that a reason speaks of, or the first."""
-    lowered = reason.lower()
-    for section in _sections_in(lowered):
+    for section in _sections_in(reason.lower().replace("log source", "logsource")):
         key = "id" if section == "identifier" else "tags" if section == "tag" else section
         found = re.search(rf"^\s*{key}\s*:", text, re.MULTILINE)
         if found:
@@ -229,5 +228,5 @@ def _line_of(text: str, reason: str) -> int:
 
 def _sections_in(reason: str) -> Iterator[str]:
     yield from [section for section in _SECTIONS if section in reason]
-    if "modifier" in reason or "value" in reason or "expression" in reason:
+    if any(word in reason for word in ("modifier", "value", "expression", "keyword", "placeholder")):
         yield "detection"

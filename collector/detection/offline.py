@@ -13,7 +13,18 @@ from msgspec import Struct
 
 from collector.detection.engine import Engine
 from collector.detection.exceptions import EventError, EventFileError
-from collector.detection.inputs import MAX_LINE, STDIN, Lines, Readable, TooLong, blocks, head_of, is_evtx, opened
+from collector.detection.inputs import (
+    MAX_LINE,
+    STDIN,
+    Lines,
+    Readable,
+    TooLong,
+    blocks,
+    head_of,
+    is_cut_off,
+    is_evtx,
+    opened,
+)
 from collector.detection.normalise import normalise, stated, time_of
 from collector.detection.route import Event
 from collector.detection.values import Scalar
@@ -21,6 +32,8 @@ from wire.event import Logsource
 
 MAX_REASONS = 100
 """Refused events of one work item that are described; the others are counted."""
+MAX_DAMAGE = 10_000
+"""Damaged records after which an event log is given up."""
 MAX_EVTX = 4 * 1024 * 1024 * 1024
 """Bytes of an event log once decompressed."""
 
@@ -194,11 +207,23 @@ class Worker:
     def _event_log(self, work: Work, result: Result) -> None:
         index = 0
         try:
-            for record in PyEvtxParser(work.evtx, number_of_threads=1).records_json():
-                self._record(record, index, result)
-                index += 1
+            records = PyEvtxParser(work.evtx, number_of_threads=1).records_json()
         except (RuntimeError, OSError, ValueError) as error:
-            result.failure = f"{work.file}: after {index} events: {' '.join(str(error).split())[:300]}"
+            result.failure = f"{work.file}: {_reason(error)}"
+            return
+        while result.refused < MAX_DAMAGE:
+            try:
+                record = next(records, None)
+            except RuntimeError as error:  # this record or chunk is lost; the reader goes on behind it
+                _refuse(result, index, 0, _reason(error))
+                result.failure = f"{work.file}: damaged: {_reason(error)}"
+            else:
+                if record is None:
+                    break
+                self._record(record, index, result)
+            index += 1
+        if is_cut_off(Path(work.evtx)):
+            result.failure = f"{work.file}: cut off: shorter than its header says, or not whole chunks"
 
     def _record(self, record: Any, index: int, result: Result) -> None:
         try:
