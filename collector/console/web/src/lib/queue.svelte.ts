@@ -8,6 +8,8 @@ import { Rows, type Removed } from './rows';
 
 const PAGE = 100;
 const RECOUNT_MS = 3_000;
+/** With more rows than this loaded, going back to the top starts a new list. */
+const MOST_ROWS = 2_000;
 
 class Queue {
   filters = $state.raw<Filters>(NO_FILTERS);
@@ -101,7 +103,7 @@ class Queue {
 
   /** The "N new" pill: put what waits on top. */
   async takeFresh(): Promise<void> {
-    if (this.#rows.unseen > 0) return this.reload();
+    if (this.#rows.unseen > 0 || this.#rows.order.length > MOST_ROWS) return this.reload();
     this.#rows.merge(this.filters);
     this.#prune();
     this.#version++;

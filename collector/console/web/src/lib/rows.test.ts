@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { AlertRow } from './documents';
 import { NO_FILTERS } from './filters';
-import { Rows } from './rows';
+import { MOST_FRESH, Rows } from './rows';
 
 function row(id: string, last_us: number, part: Partial<AlertRow> = {}): AlertRow {
   return { id, last_us, version: 1, status: 'open', level: 'high', titles: {}, ...part } as AlertRow;
@@ -71,4 +71,11 @@ test('changes that the server did not spell out are counted', () => {
   expect(rows.unseen).toBe(40);
   rows.reset({ items: [], total: 0, next: null, version: 5 });
   expect(rows.unseen).toBe(0);
+});
+
+test('what waits is bounded: the rest is counted and read again later', () => {
+  const many = Array.from({ length: MOST_FRESH + 40 }, (_, index) => row(`n${index}`, 100 + index));
+  rows.apply(many, 0, NO_FILTERS);
+  expect(rows.fresh.size).toBe(MOST_FRESH);
+  expect(rows.unseen).toBe(40);
 });

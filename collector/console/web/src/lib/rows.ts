@@ -7,6 +7,9 @@
 import type { AlertPage, AlertRow } from './documents';
 import { accepts, type Filters } from './filters';
 
+/** A tab that nobody looks at for a fortnight must not grow: beyond this many, waiting rows are only counted. */
+export const MOST_FRESH = 500;
+
 function newestFirst(a: AlertRow, b: AlertRow): number {
   return b.last_us - a.last_us || (a.id < b.id ? 1 : -1);
 }
@@ -62,9 +65,14 @@ export class Rows {
       const known = this.#rows.get(row.id) ?? this.fresh.get(row.id);
       if (known && known.version > row.version) continue;
       if (this.#rows.has(row.id)) this.#rows.set(row.id, row);
-      else if (accepts(filters, row)) this.fresh.set(row.id, row);
+      else if (accepts(filters, row)) this.#wait(row);
       else this.fresh.delete(row.id);
     }
+  }
+
+  #wait(row: AlertRow): void {
+    if (this.fresh.has(row.id) || this.fresh.size < MOST_FRESH) this.fresh.set(row.id, row);
+    else this.unseen++;
   }
 
   /** Put the fresh rows in, newest first, and let go of those that no longer fit the filters. */
