@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from collector import incidents
 from collector.api import Hub, Passwords, Policy, Services, create_app
+from collector.api.listener import PeopleProtocol
 from collector.door import AsyncDoor, DoorError, serve_door
 from collector.exceptions import CollectorError, TrustError
 from collector.fleet import AdmissionWatch, Enrolment, FleetError, agents, tokens
@@ -273,7 +274,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _configuration(app: ASGIApp, cert: Path, key: Path) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=PeopleProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

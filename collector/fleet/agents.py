@@ -23,6 +23,10 @@ SILENT_AFTER_US = 120 * 1_000_000
 """An agent reports its health far more often than this, so two minutes without a word are worth a look."""
 
 RECORDS_KEPT = 100
+STREAMS_KEPT = 32
+"""A spool made anew is a new stream: more than a few in an agent's life are odd, and must not grow the table."""
+
+TOTALS = ("events", "gaps", "lost_events")
 ADMISSIONS = "admissions"
 CHANGES = {"revoke": "revoked", "quarantine": "quarantined", "release": "active"}
 
@@ -168,10 +172,23 @@ def _seen_one(connection: Connection, report: AgentSeen, row: RowMapping) -> Non
         values["previous"] = ""
         bump(connection)
     connection.execute(update(agents).where(agents.c.agent == report.agent).values(**values))
-    totals = {"events": report.events, "gaps": report.gaps, "lost_events": report.lost_events}
+    totals = {name: getattr(report, name) for name in TOTALS} | {"seen_us": report.time}
     here = (streams.c.agent == report.agent) & (streams.c.stream == report.stream)
     if connection.execute(update(streams).where(here).values(**totals)).rowcount == 0:
+        _fold_streams(connection, report.agent)
         connection.execute(insert(streams).values(agent=report.agent, stream=report.stream, **totals))
+
+
+def _fold_streams(connection: Connection, agent: str) -> None:
+    """Make room for one more stream: those longest unheard of go on as one sum under no name."""
+    query = select(streams).where(streams.c.agent == agent).order_by(streams.c.seen_us.desc(), streams.c.stream)
+    surplus = connection.execute(query).mappings().all()[STREAMS_KEPT - 1 :]
+    if not surplus:
+        return
+    names = [row["stream"] for row in surplus]
+    connection.execute(delete(streams).where(streams.c.agent == agent, streams.c.stream.in_(names)))
+    sums = {name: sum(row[name] for row in surplus) for name in TOTALS}
+    connection.execute(insert(streams).values(agent=agent, stream="", seen_us=0, **sums))
 
 
 def cards(connection: Connection, scopes: Sequence[str] = ("",)) -> list[AgentCard]:

@@ -67,6 +67,7 @@ streams = Table(
     Column("events", Count, nullable=False),
     Column("gaps", Count, nullable=False),
     Column("lost_events", Count, nullable=False),
+    Column("seen_us", Micros, nullable=False),
 )
 
 records = Table(

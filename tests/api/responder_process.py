@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from argon2 import PasswordHasher
 from requests.adapters import HTTPAdapter
 
 from collector import layout as house
@@ -149,17 +150,20 @@ def build(directory: Path, state_url: str = "") -> Running:
 
 
 def add_people(state_url: str) -> None:
-    """`ROLE.FORCE` for every role and force, everywhere; `commune` and `army` with one subtree; `nobody` with no
+    """`ROLE.FORCE` for every role and force, everywhere (approvers' passwords hashed as people's are, the others
+    cheaply); `commune` and `army` with one subtree; `nobody` with no
     grant; `fresh` with a one-time password; `gone` disabled."""
-    stored, once = passwords.hashed(PASSWORD), passwords.hashed(ONE_TIME)
+    cheap = PasswordHasher(time_cost=1, memory_cost=8_192, parallelism=1)
+    stored, once = cheap.hash(PASSWORD), cheap.hash(ONE_TIME)
+    full = passwords.hashed(PASSWORD)
     database = connect(state_url)
     upgrade(database)
     with database.write() as connection:
         for role in ROLES:
             for force in FORCES:
-                accounts.create(
-                    connection, f"{role}.{force}", role, stored, [grant(role, force)], must_change=False
-                )
+                password = full if role == "approver" else stored
+                rights = [grant(role, force)]
+                accounts.create(connection, f"{role}.{force}", role, password, rights, must_change=False)
         for user, node in (("commune", "tinh/xa"), ("army", "quan-su")):
             rights = [grant("analyst", subtree=node), grant("it_staff", subtree=node)]
             accounts.create(connection, user, user, stored, rights, must_change=False)

@@ -10,7 +10,7 @@ import pytest
 from collector.fleet import AdmissionWatch, Enrolment, agents, tokens
 from collector.fleet.exceptions import NotPossibleError, UnknownAgentError, UnknownTokenError
 from collector.fleet.nodes import ancestry, within
-from collector.fleet.tables import records
+from collector.fleet.tables import records, streams
 from collector.messages import AgentChange, AgentSeen, Quarantine
 from collector.state import Database
 from tests.fleet.machines import asking, csr, machine, token
@@ -117,6 +117,18 @@ def test_reports_are_totals_by_stream_so_that_repeats_change_nothing(
     with database.read() as connection:
         [card] = agents.cards(connection)
     assert (card.events, card.lost_events, card.skew) == (32, 3, 5)
+
+
+def test_streams_of_an_agent_are_bounded_and_their_sum_stays(database: Database, enrolled: Identity) -> None:
+    many = agents.STREAMS_KEPT * 2
+    for number in range(many):
+        with database.write() as connection:
+            agents.seen(connection, [report(enrolled.agent, stream=f"s{number}", time=number, events=3)])
+    with database.read() as connection:
+        kept = {row.stream for row in connection.execute(streams.select())}
+        [card] = agents.cards(connection)
+    assert kept == {"", *(f"s{n}" for n in range(many - agents.STREAMS_KEPT, many))}
+    assert (card.events, card.lost_events) == (many * 3, many * 2)
 
 
 def test_an_agent_falls_silent_and_is_heard_again(

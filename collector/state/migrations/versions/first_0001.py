@@ -67,7 +67,7 @@ def _agents() -> None:
     op.create_table(
         "fleet_streams",
         *_words("agent", "stream"),
-        *_longs("events", "gaps", "lost_events"),
+        *_longs("events", "gaps", "lost_events", "seen_us"),
         _key("fleet_streams", "agent", "stream"),
         _points("fleet_streams", "agent", "fleet_agents.agent"),
     )
