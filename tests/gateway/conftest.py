@@ -35,10 +35,9 @@ def responder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Responder]:
 @pytest.fixture(scope="session")
 def gateway(responder: Responder, trust: Trust) -> Iterator[GatewayProcess]:
     """A running gateway."""
-    made = GatewayProcess(responder.path.parent.parent, trust)
-    made.start()
-    yield made
-    assert made.stop() == 0
+    with GatewayProcess(responder.path.parent.parent, trust) as made:
+        yield made
+        assert made.stop() == 0
 
 
 @pytest.fixture
@@ -71,12 +70,11 @@ def own(tmp_path: Path, trust: Trust) -> Iterator[tuple[GatewayProcess, Agent]]:
     """A gateway with an empty inbox, and an agent."""
     (tmp_path / "run").mkdir()
     responder = Responder(tmp_path / "run/responder.sock")
-    gateway = GatewayProcess(tmp_path, trust)
-    gateway.start()
-    pem, serial = trust.agent(identity(1))
-    responder.admit(identity(1), serial)
-    agent = Agent(gateway, identity(1), pem)
-    yield gateway, agent
-    agent.close()
-    assert gateway.stop() == 0
+    with GatewayProcess(tmp_path, trust) as gateway:
+        pem, serial = trust.agent(identity(1))
+        responder.admit(identity(1), serial)
+        agent = Agent(gateway, identity(1), pem)
+        yield gateway, agent
+        agent.close()
+        assert gateway.stop() == 0
     responder.close()

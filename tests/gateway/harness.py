@@ -19,7 +19,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -185,6 +185,15 @@ class GatewayProcess:
             )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n", self.log.read_text()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever happened, no process stays behind."""
+        if self._process is not None:
+            self.kill()
 
     @property
     def pid(self) -> int:

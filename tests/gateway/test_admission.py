@@ -105,17 +105,14 @@ def test_the_responder_being_away_for_a_moment_stops_nobody(agent: Agent, respon
 
 def test_without_a_list_nobody_is_admitted(tmp_path: Path, trust: Trust) -> None:
     (tmp_path / "run").mkdir()
-    alone = GatewayProcess(tmp_path, trust)
-    alone.start()
     pem, serial = trust.agent(identity(1))
-    agent = Agent(alone, identity(1), pem)
-    try:
+    with GatewayProcess(tmp_path, trust) as alone:
+        agent = Agent(alone, identity(1), pem)
         assert code(agent) == (503, "not_ready")
         responder = Responder(tmp_path / "run/responder.sock")
         responder.admit(identity(1), serial)
         wait_for(lambda: agent.post(agent.body(agent.cut(1)))[0] == 200, "the list")
         responder.close()
-    finally:
         agent.close()
         assert alone.stop() == 0
 

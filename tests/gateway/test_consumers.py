@@ -69,13 +69,13 @@ def test_an_answer_is_always_within_a_frame(tmp_path: Path) -> None:
     inbox = SqliteInbox(tmp_path / "inbox.sqlite", min_free=0)
     packed = os.urandom(MAX_PACKED_BYTES)
     arrivals = [
-        Arrival(lane="routine", block=n, sha256=f"{n:064x}", events=1, packed=packed) for n in range(1, 61)
+        Arrival(lane="routine", block=n, sha256=f"{n:064x}", events=1, packed=packed) for n in range(1, 41)
     ]
     delivery = Delivery(identity=identity(1), host="may-1", stream="s", received=1, skew=0, arrivals=arrivals)
     inbox.append(delivery).result(60)
     answer = asyncio.run(Consumers(inbox).answer(Fetch(consumer="detector", after=0, limit=512, wait=0)))
     assert isinstance(answer, Fetched)
     assert [b.seq for b in answer.blocks] == list(range(1, len(answer.blocks) + 1))
-    assert 8 < len(answer.blocks) < 60
+    assert 8 < len(answer.blocks) < 40
     assert len(msgspec.msgpack.encode(answer)) < MAX_FRAME_BYTES
     inbox.close()

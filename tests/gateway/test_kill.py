@@ -83,29 +83,28 @@ def more_than(senders: Sequence[Sender], count: int) -> bool:
 def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(tmp_path: Path, trust: Trust, seed: int) -> None:
     (tmp_path / "run").mkdir()
     responder = Responder(tmp_path / "run/responder.sock")
-    gateway = GatewayProcess(tmp_path, trust)
-    gateway.start()
-    senders = []
-    for number in range(AGENTS):
-        pem, serial = trust.agent(identity(number))
-        responder.admit(identity(number), serial)
-        senders.append(Sender(Agent(gateway, identity(number), pem)))
-    for sender in senders:
-        sender.start()
-    chance = random.Random(seed)
-    try:
-        for _ in range(KILLS // 2):
-            before = acknowledged(senders)
-            wait_for(functools.partial(more_than, senders, before), "ingest")
-            time.sleep(chance.uniform(0, LONGEST_S))
-            gateway.kill()
-            gateway.start()
-    finally:
+    with GatewayProcess(tmp_path, trust) as gateway:
+        senders = []
+        for number in range(AGENTS):
+            pem, serial = trust.agent(identity(number))
+            responder.admit(identity(number), serial)
+            senders.append(Sender(Agent(gateway, identity(number), pem)))
         for sender in senders:
-            sender.finish()
-    for sender in senders:
-        mine = [b for b in gateway.fetch_all() if b.identity == sender.agent.who]
-        assert {b.block: b.sha256 for b in mine} == sender.acknowledged
-        assert set(Counter(b.block for b in mine).values()) == {1}
-    assert gateway.stop() == 0
-    responder.close()
+            sender.start()
+        chance = random.Random(seed)
+        try:
+            for _ in range(KILLS // 2):
+                before = acknowledged(senders)
+                wait_for(functools.partial(more_than, senders, before), "ingest")
+                time.sleep(chance.uniform(0, LONGEST_S))
+                gateway.kill()
+                gateway.start()
+        finally:
+            for sender in senders:
+                sender.finish()
+        for sender in senders:
+            mine = [b for b in gateway.fetch_all() if b.identity == sender.agent.who]
+            assert {b.block: b.sha256 for b in mine} == sender.acknowledged
+            assert set(Counter(b.block for b in mine).values()) == {1}
+        assert gateway.stop() == 0
+        responder.close()

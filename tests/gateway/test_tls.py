@@ -36,10 +36,9 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Responder]:
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
 def either(request: pytest.FixtureRequest, listed: Responder, trust: Trust) -> Iterator[GatewayProcess]:
     """The gateway on either event loop: they do TLS by code of their own."""
-    made = GatewayProcess(listed.path.parent.parent, trust, loop=request.param)
-    made.start()
-    yield made
-    assert made.stop() == 0
+    with GatewayProcess(listed.path.parent.parent, trust, loop=request.param) as made:
+        yield made
+        assert made.stop() == 0
 
 
 def turned_away(gateway: GatewayProcess, pem: Path | None, kind: str) -> None:
