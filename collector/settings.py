@@ -17,7 +17,7 @@ FILE = "collector.yaml"
 MAX_BYTES = 64 << 10
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
-Hostname = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:](?:[A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$")]
+Hostname = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:](?:[A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?\Z")]
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         say("starting the agent")
         processes.append(start("agent", data, ["run", "--data", agent]))
         wait_until_reporting(processes[1], agent, data / "agent.log")
-        tell(data, collector, f"https://localhost:{web}/")
+        tell(data, collector, f"https://localhost:{web}/", advice(agent))
         return watch(processes, data)
     except KeyboardInterrupt:
         return 0
@@ -150,7 +150,16 @@ def stop(processes: list[subprocess.Popen[bytes]]) -> None:
             process.kill()
 
 
-def tell(data: Path, collector: Path, url: str) -> None:
+def advice(agent: Path) -> str:
+    """What would make this machine's sensors see more, a line each."""
+    told = subprocess.run(
+        [BIN / "lienphong-agent", "sensors", "--data", agent, "--format", "json"], capture_output=True, check=False
+    )
+    sensors = json.loads(told.stdout) if told.returncode == 0 else []
+    return "".join(f"  Sensor {s['name']}: {s['reason']}. {s['fix']}\n" for s in sensors if s.get("fix"))
+
+
+def tell(data: Path, collector: Path, url: str, hints: str) -> None:
     """The last lines: where to go and how to get in."""
     print(
         f"""
@@ -159,7 +168,7 @@ def tell(data: Path, collector: Path, url: str) -> None:
   One-time password  {collector / "secrets/admin-password"}
   Root certificate   {collector / "tls/ca.pem"}  (import it, or accept the browser's warning)
   Logs               {data}/collector.log, {data}/agent.log
-
+{hints and chr(10) + hints}
   The agent of this machine is enrolled and reporting. Ctrl-C stops both; nothing is lost.
 """,
         flush=True,
