@@ -13,7 +13,6 @@ from typing import Protocol
 import apsw
 
 from collector.door import Door, DoorError
-from collector.exceptions import CollectorError
 from collector.inbox import Consumer
 from collector.messages import Accepted, Done, Fault, Fetch, Fetched, InboxBlock
 
@@ -77,6 +76,7 @@ class Loop:
         limit: int = 64,
     ) -> None:
         self._consumer, self._door, self._cursor, self._work, self._limit = consumer, door, cursor, work, limit
+        self._told = 0
         self.stopping = stopping
 
     def stop_on_signals(self) -> None:
@@ -97,6 +97,7 @@ class Loop:
                 self.stopping.wait(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
 
     def _once(self) -> None:
+        self._tell()
         seq = self._cursor.seq
         answer = self._door.ask(
             Fetch(consumer=self._consumer, after=seq, limit=self._limit, wait=FETCH_WAIT_S), FETCH_WAIT_S + 30
@@ -106,7 +107,7 @@ class Loop:
         if answer.blocks:
             self._check(answer.blocks, seq)
             self._work.take(answer.blocks)
-            self._tell(answer.blocks[-1].seq)
+            self._tell()
         self._work.idle()
 
     def _check(self, blocks: Sequence[InboxBlock], after: int) -> None:
@@ -117,7 +118,13 @@ class Loop:
                 log.error("the inbox skips from %d to %d: blocks between were lost", after, block.seq)
             after = block.seq
 
-    def _tell(self, seq: int) -> None:
+    def _tell(self) -> None:
+        """Say how far the cursor is: not how far the fetch went, of which the work may have taken a part, and also
+        after a start, when the run before may have ended between its commit and its word."""
+        seq = self._cursor.seq
+        if seq == self._told:
+            return
         answer = self._door.ask(Done(consumer=self._consumer, seq=seq))
         if not isinstance(answer, Accepted):
-            raise CollectorError(f"gateway: unexpected answer {type(answer).__name__} to done")
+            raise DoorError(f"gateway: {answer.detail if isinstance(answer, Fault) else type(answer).__name__}")
+        self._told = seq

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from collector import damage
 from collector.consumer import Cursor, Loop
 from collector.detection.live import LiveDetector
 from collector.door import Door, DoorError
-from collector.messages import Accepted, Fault, InboxBlock, Matches, RuleReport
+from collector.messages import Accepted, Fault, InboxBlock, Match, Matches, RuleCard, RuleReport
 from collector.outbox import Outbox
 
 MAX_WAITING = 20_000
@@ -89,8 +90,8 @@ class Detection:
     def take(self, blocks: Sequence[InboxBlock]) -> None:
         """See `Work.take`."""
         live = self._rules.live
-        matches = [match for block in blocks for match in live.matches(block)]
-        cards = [live.card(rule_hash) for rule_hash in {match.rule_hash for match in matches}]
+        matches = [match for block in blocks for match in _search(live, block)]
+        cards = [_card(live, rule_hash) for rule_hash in {match.rule_hash for match in matches}]
         with self._cursor.connection:
             added = self._outbox.add(matches, cards)
             self._cursor.move(blocks[-1].seq)
@@ -136,6 +137,22 @@ class Detection:
         answer = self._responder.ask(request)
         if not isinstance(answer, Accepted):
             raise DoorError(f"responder: {answer.detail if isinstance(answer, Fault) else type(answer).__name__}")
+
+
+def _search(live: LiveDetector, block: InboxBlock) -> list[Match]:
+    """The block's matches. One that cannot be searched is told as an alert and stops neither this process nor what
+    comes after it: the same block would end every next run too."""
+    unreadable = live.unreadable
+    try:
+        found = live.matches(block)
+    except Exception:
+        log.exception("block %d of agent %s cannot be searched", block.seq, block.identity.agent)
+        return [damage.unsearched(block, "detection_failed")]
+    return found if live.unreadable == unreadable else [damage.unsearched(block, "unreadable")]
+
+
+def _card(live: LiveDetector, rule_hash: str) -> RuleCard:
+    return damage.CARD if rule_hash == damage.CARD.hash else live.card(rule_hash)
 
 
 def signature(paths: Iterable[Path]) -> str:

@@ -16,9 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from collector.door import DoorServer, serve_door
-from collector.messages import Accepted, Answer, Match, Matches, ResponderRequest, RuleCard, RuleReport
-from tests.inbox_door import AGENT, STREAM, InboxDoor
+from collector import damage
+from collector.consumer import Cursor
+from collector.detection.engine import Engine
+from collector.detection.live import LiveDetector
+from collector.detection.load import load
+from collector.detector import Detection, Rules
+from collector.door import Door, DoorServer, serve_door
+from collector.inbox import Arrival, Delivery
+from collector.messages import Accepted, Answer, InboxBlock, Match, Matches, ResponderRequest, RuleCard, RuleReport
+from tests.inbox_door import AGENT, STREAM, InboxDoor, identity
 
 ROOT = Path(__file__).parents[1]
 KILLS = 20
@@ -39,6 +46,16 @@ CHILD = (
     "import sys; from pathlib import Path; from collector.detector import run; a = list(map(Path, sys.argv[1:]));"
     "run(a[0], [a[1]], a[2], a[3], lambda: None)"
 )
+
+
+class Breaking(LiveDetector):
+    """An engine with a fault."""
+
+    def __init__(self) -> None:
+        super().__init__(Engine(load([])))
+
+    def matches(self, block: InboxBlock) -> list[Match]:
+        raise RecursionError
 
 
 class Responder:
@@ -201,6 +218,33 @@ def test_changed_rules_take_over_without_losing_an_event(bench: Bench, running: 
     report = bench.responder.reports[-1]
     assert (report.active, report.refused) == (2, 1)
     assert "broken.yml" in report.refused_rules[0].file
+
+
+def test_a_damaged_block_is_an_alert_and_holds_nothing_up(bench: Bench, running: subprocess.Popen[bytes]) -> None:
+    damaged = Arrival(lane="security", block=1, sha256="0" * 64, events=1, packed=b"not zstd")
+    bench.inbox.inbox.append(
+        Delivery(identity=identity(), host="may-1", stream=STREAM, received=1, skew=0, arrivals=[damaged])
+    ).result(10)
+    bench.inbox.put(2, ["echo marker"])
+    until(lambda: len(bench.responder.matches) == 2, "the match behind the damaged block")
+    told = next(match for match in bench.responder.matches.values() if match.rule_hash == damage.CARD.hash)
+    assert (told.event_id, told.fields) == (f"{AGENT}/{STREAM}/security/1", {"reason": "unreadable"})
+    assert bench.responder.cards[told.rule_hash] == damage.CARD
+    assert bench.inbox.inbox.usage().done["detector"] == 2
+
+
+def test_a_block_that_breaks_the_engine_is_an_alert_and_ends_nothing(bench: Bench) -> None:
+    rules = Rules([bench.rules])
+    cursor = Cursor(bench.directory / "detector.sqlite")
+    bench.inbox.put(1, ["echo marker"])
+    rules.live = Breaking()
+    with Door(bench.responder.path) as sink:
+        detection = Detection(cursor, rules, sink, lambda: False)
+        detection.take(bench.inbox.inbox.fetch(0, 1)[0])
+        detection.idle()
+    (told,) = bench.responder.matches.values()
+    assert told.fields == {"reason": "detection_failed"}
+    assert cursor.seq == 1
 
 
 def test_sighup_loads_the_rules_again(bench: Bench, running: subprocess.Popen[bytes]) -> None:
