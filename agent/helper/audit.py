@@ -132,7 +132,7 @@ class AuditLink:
             self._listen()
 
     def _clear_remains(self) -> None:
-        """Rules of a killed agent whose data directory, and with it its ledger, is gone: nobody else deletes them."""
+        """Rules of a killed agent whose data directory is gone, its ledger with it: nobody else deletes them."""
         for rule in kernel.get_rules(self.socket):
             if rule.key == rules.KEY and any(rule.covers(*call) for call in rules.exec_calls().items()):
                 kernel.delete_rule(self.socket, rule.data)

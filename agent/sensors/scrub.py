@@ -20,7 +20,7 @@ _LONG = (
 _SHORT = r"(?:pass|passin|passout|pwd|pw|psk|bearer)"
 _NAME = rf"(?:[a-z0-9_.-]{{0,64}}{_LONG}|(?:[a-z0-9_.-]{{0,64}}[-_.])?{_SHORT})"
 
-_OPTION = re.compile(rf"(--?(?!-|no-){_NAME})(=?)(.*)", re.IGNORECASE | re.DOTALL)
+_OPTION = re.compile(rf"(--?(?!-|no-){_NAME})(?:(=)(.*))?", re.IGNORECASE | re.DOTALL)
 _VARIABLE = re.compile(rf"((?!(?-i:(?:OLD)?PWD=)){_NAME}=)(.+)", re.IGNORECASE | re.DOTALL)
 _HEADER_ARGUMENT = re.compile(
     r"((?:proxy-)?authorization:\s*(?:[a-z]+\s+)?|(?:set-)?cookie:\s*|x-[a-z-]*(?:key|token|auth)[a-z-]*:\s*)(.+)",
@@ -114,10 +114,8 @@ def _option(word: str, options: Options | None) -> tuple[str | None, Callable[[s
     found = _OPTION.fullmatch(word)
     if found is None:
         return None, None
-    name, equals, value = found.groups()
-    if equals:
-        return f"{name}={MASK}", None
-    return (word, _hide_all) if not value else (None, None)
+    name, equals, _ = found.groups()
+    return (f"{name}={MASK}", None) if equals else (word, _hide_all)
 
 
 def _hide_all(_word: str) -> str:

@@ -88,7 +88,8 @@ link.give_back()
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as first:
-        assert first.stdout and first.stdin
+        assert first.stdout
+        assert first.stdin
         assert first.stdout.readline() == "owner\n"
         link.take()
         assert link.mode == "beside"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ def test_this_process_is_among_all() -> None:
     found = {info.pid: info for info in processes.parse(processes.everything())}
     ours = found[os.getpid()]
     assert ours.parent == os.getppid()
-    assert ours.image == os.path.realpath(sys.executable)
+    assert ours.image == str(Path(sys.executable).resolve())
     assert ours == processes.find(os.getpid())
 
 
@@ -32,15 +34,13 @@ def test_who_is_gone_is_none() -> None:
     assert processes.image_of(child.pid) == ""
 
 
-def test_a_deleted_program_keeps_its_path(tmp_path: os.PathLike[str]) -> None:
-    program = os.path.join(tmp_path, "gone")
-    with open("/bin/sleep", "rb") as source, open(program, "wb") as copy:
-        copy.write(source.read())
-    os.chmod(program, 0o700)
+def test_a_deleted_program_keeps_its_path(tmp_path: Path) -> None:
+    program = tmp_path / "gone"
+    shutil.copy("/bin/sleep", program)
     child = subprocess.Popen([program, "60"])
     try:
-        os.unlink(program)
-        assert processes.image_of(child.pid) == program
+        program.unlink()
+        assert processes.image_of(child.pid) == str(program)
     finally:
         child.kill()
         child.wait()

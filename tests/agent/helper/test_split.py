@@ -95,6 +95,10 @@ def gone(pid: int) -> bool:
         return True
 
 
+def wait_gone(pid: int) -> None:
+    wait_for(lambda: gone(pid), what="the main process to end")
+
+
 def test_the_main_process_has_no_privilege_and_gets_its_log_through_the_helper(
     divide: Callable[[str], Divided], reachable: Path
 ) -> None:
@@ -134,7 +138,7 @@ def test_a_killed_main_process_is_started_again_and_misses_nothing(
         main = divided.main()
         before = len(divided.said(r"^main \d+"))
         os.kill(main, signal.SIGKILL)
-        wait_for(lambda: gone(main))
+        wait_gone(main)
         subprocess.run(["/bin/true", f"while-away-{round_}"], check=True)
         divided.wait_said(r"^main \d+", before + 1)
         divided.wait_said(f"while-away-{round_}")
@@ -148,7 +152,7 @@ def test_when_the_helper_is_killed_the_main_process_ends_and_the_next_start_reco
     main = first.main()
     first.process.kill()
     first.end()
-    wait_for(lambda: gone(main), what="the main process to end by itself")
+    wait_gone(main)
     assert len(audit.rules()) == 2
     second = divide("follow")
     second.main()
