@@ -11,14 +11,14 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.agent.helper.audit_state import audit_alone
-from tests.rules.samples import ORDINARY_SESSION, RULES, write
+from tests.rules.samples import MAINTENANCE, ORDINARY_SESSION, RULES, write
 from tests.rules.sandbox import ACCOUNT, Sandbox
 from tests.rules.steps.catalogue import STEPS
-from tests.rules.steps.ordinary import ORDINARY_LINES
+from tests.rules.steps.ordinary import MAINTENANCE_LINES, ORDINARY_LINES
 from tests.rules.steps.step import Step
 from tests.rules.watch import Watch
 from wire.event import Event
@@ -51,6 +51,7 @@ def main(wanted: list[str]) -> int:
             empty = [_record(watch, logs, step) for step in STEPS if not wanted or step.rule in wanted]
             if not wanted or "ordinary" in wanted:
                 write(ORDINARY_SESSION, typed(watch, logs, ORDINARY_LINES, log=True))
+                write(MAINTENANCE, _distinct(typed(watch, logs, MAINTENANCE_LINES, log=False)))
     return int(not all(empty))
 
 
@@ -86,6 +87,15 @@ def _record(watch: Watch, logs: Path, step: Step) -> bool:
     if events:
         write(rule.with_suffix("") / f"{step.sample}.jsonl", events)
     return bool(events)
+
+
+def _distinct(events: Iterable[Event]) -> list[Event]:
+    """Each program, command line and parent once: packages run the same ones hundreds of times."""
+    once: dict[object, Event] = {}
+    for event in events:
+        command = re.sub(r"\w*\d\w*", "#", _command(event))
+        once.setdefault((event.fields["Image"], command, event.fields["ParentImage"]), event)
+    return list(once.values())
 
 
 def _command(event: Event) -> str:

@@ -11,6 +11,7 @@ from wire.event import Event
 
 RULES = Path(__file__).resolve().parents[2] / "rules"
 ORDINARY_SESSION = Path(__file__).with_name("ordinary-session.jsonl")
+MAINTENANCE = Path(__file__).with_name("ordinary-maintenance.jsonl")
 
 
 def rule_files() -> list[Path]:

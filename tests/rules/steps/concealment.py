@@ -29,9 +29,13 @@ CONCEALMENT: tuple[Step, ...] = (
         "pkill -9 rsyslogd", "auditctl -e 0", "auditctl -D", "nft flush ruleset",
     ),
     starts(
-        "protection_stopped", "negative-care", r"^(systemctl|/bin/sh /usr/sbin/service|pkill|auditctl|nft) ",
+        "protection_stopped", "positive-removed", "^(apt-get|dpkg) ",
+        "apt-get purge -y -qq auditd >/dev/null 2>&1", "dpkg -r --force-depends rsyslog >/dev/null 2>&1",
+    ),
+    starts(
+        "protection_stopped", "negative-care", r"^(systemctl|/bin/sh /usr/sbin/service|pkill|auditctl|nft|apt-get) ",
         "systemctl status auditd", "systemctl restart rsyslog", "service rsyslog status", "pkill -HUP nginx",
-        "auditctl -s", "nft list ruleset", "systemctl stop nginx", "systemctl enable ufw",
+        "auditctl -s", "nft list ruleset", "apt-get remove -s auditd >/dev/null", "systemctl stop nginx", "systemctl enable ufw",
     ),
     starts(
         "own_agent_stopped_by_command", "positive-commands", "^(systemctl|pkill|apt-get|/bin/sh /usr/sbin/service) ",

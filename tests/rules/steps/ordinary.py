@@ -29,3 +29,13 @@ ORDINARY_LINES = (
     "vim -es -c ':q' /etc/hosts; man --version; openssl version; base64 /etc/hostname | base64 -d",
 )
 """An administrator's day, in which nothing deserves an alert."""
+
+MAINTENANCE_LINES = (
+    "export DEBIAN_FRONTEND=noninteractive",
+    "apt-get install -y -qq --no-download --reinstall cron rsyslog openssh-server sudo logrotate >/dev/null 2>&1",
+    "apt-get install -y -qq --no-download nginx >/dev/null 2>&1",
+    "dpkg-reconfigure openssh-server >/dev/null 2>&1",
+    "run-parts --regex '^(dpkg|logrotate|man-db)$' /etc/cron.daily; logrotate -f /etc/logrotate.conf",
+    "apt-get purge -y -qq nginx nginx-light nginx-common auditd >/dev/null 2>&1",
+)
+"""Packages come, are set up again and go, and the nightly jobs run: maintainer scripts do what intruders do, and may."""
