@@ -198,10 +198,11 @@ class Tail:
         more = os.pread(self._file, CHUNK_BYTES, self._offset)
         if more != unfinished:
             return self._lines(more)
+        last = [self._bounded(unfinished)] if unfinished and not self._skipping else []
         self.close()
         self._count("rotations")
         self._appear()
-        return [self._bounded(unfinished)] if unfinished and not self._skipping else []
+        return last or self.read()
 
     def _replaced(self) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""What sshd, sudo and su say, in fields. The lines are recorded from OpenSSH 9.2, sudo 1.9.13 and util-linux 2.38."""
+"""What sshd, sudo and su say, in fields; recorded from OpenSSH 9.2, sudo 1.9.13 and util-linux 2.38."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ SAID = [
     ("sshd", "Disconnected from user root 127.0.0.1 port 54698", {"User": "root", "Session": "closed", **IP}),
     (
         "sshd",
-        "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=127.0.0.1  user=root",
+        "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=127.0.0.1 "
+        " user=root",
         {
             "PamModule": "pam_unix",
             "PamService": "sshd",
