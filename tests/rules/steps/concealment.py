@@ -29,7 +29,7 @@ CONCEALMENT: tuple[Step, ...] = (
         "pkill -9 rsyslogd", "auditctl -e 0", "auditctl -D", "nft flush ruleset",
     ),
     starts(
-        "protection_stopped", "positive-removed", "^(apt-get|dpkg) ",
+        "protection_stopped", "positive-removed", "^(apt-get|dpkg -r) ",
         "apt-get purge -y -qq auditd >/dev/null 2>&1", "dpkg -r --force-depends rsyslog >/dev/null 2>&1",
     ),
     starts(
