@@ -27,7 +27,8 @@ def evidence(trees: Sequence[Node], fields: Mapping[str, object]) -> list[Eviden
     stripped: dict[str, object] = {}
     for name, value in fields.items():
         field = name.replace(" ", "")
-        stripped[name if field in stripped else field] = value  # of two that differ in spaces, the first counts
+        # Of two names that differ in spaces the first counts; the other can still hold a keyword.
+        stripped[f"{name} (2)" if field in stripped else field] = value
     for tree in trees:
         if _holds(tree, stripped):
             return list(dict.fromkeys(_answers(tree, stripped)))[:MAX_EVIDENCE]
