@@ -19,8 +19,12 @@ LOG_INS: tuple[Step, ...] = (
         "ssh -o StrictHostKeyChecking=no -o LogLevel=ERROR -i khoa localhost true",
     ),
     says(
-        "ssh_login_unknown_account", "positive-guessed-names", "Failed .*invalid user",
+        "ssh_login_unknown_account", "positive-guessed-names", ": Invalid user",
         f"{SSH} admin@localhost true", *WRONG, f"{SSH} oracle@localhost true", *WRONG,
+    ),
+    says(
+        "ssh_login_unknown_account", "negative-told-already", "Failed .*invalid user|more authentication failure",
+        f"{SSH} -o NumberOfPasswordPrompts=1 admin@localhost true", "sai-1",
     ),
     says(
         "ssh_login_unknown_account", "negative-known-account", "Failed |Connection closed",
