@@ -1,8 +1,8 @@
 """How fast the console is in a real Chromium, on this machine's speed and slowed six times.
 
-`python bench/console.py [--quick]` prints one JSON line a figure. The server is the tests' stand-in, so the figures
-are the browser's: time from navigation to the first alert that can be read and used, main-thread time under a
-stream of 100 alerts a second, and what the page's heap gained by it.
+`python bench/console.py [--quick]` prints one JSON line a figure. The server is the tests' stand-in, so the
+figures are the browser's: time from navigation to the first alert that can be read and used, main-thread time
+under a stream of 100 alerts a second, and what the page's heap gained by it.
 """
 
 from __future__ import annotations

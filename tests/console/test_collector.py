@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.console.conftest import sign_in
 from tests.console.hostile import TRICKS
@@ -40,10 +40,15 @@ def agent(collector: Collector, tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def page(browser: Browser, collector: Collector, faults: list[str]) -> Iterator[Page]:
     """A browser at the collector's door."""
+
+    def listen(message: ConsoleMessage) -> None:
+        if "Content Security" in message.text:
+            faults.append(message.text)
+
     context = browser.new_context(base_url=f"https://localhost:{collector.web_port}", ignore_https_errors=True)
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: "Content Security" in message.text and faults.append(message.text))
+    page.on("console", listen)
     page.goto("/")
     yield page
     context.close()
