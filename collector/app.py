@@ -122,12 +122,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         drop(settings.signer_uid if options.role == "signer" else settings.service_uid, settings.service_uid)
         work = WIRES[options.role](layout, settings)
         if work is not None:
-            asyncio.run(work)
+            with asyncio.Runner(loop_factory=_new_loop) as runner:
+                runner.run(work)
         os.close(held)
     except CollectorError as error:
         log.error("%s", error)
         return 1
     return 0
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, as the gateway was measured with, where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def _take(layout: Layout, role: str) -> int:

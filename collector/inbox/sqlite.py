@@ -149,6 +149,7 @@ class SqliteInbox:
         return jobs, tasks, True
 
     def _commit(self, jobs: list[Job]) -> None:
+        jobs = [job for job in jobs if job[1].set_running_or_notify_cancel()]
         refusal = self._full()
         if refusal is not None:
             for _, future in jobs:
@@ -157,7 +158,7 @@ class SqliteInbox:
         try:
             with self._writer:
                 outcomes = [self._store(delivery) for delivery, _ in jobs]
-        except apsw.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, all who wait must hear of it
             self._fail(jobs, error)
             return
         self._bytes, self._blocks, self._head = self._counted
@@ -188,7 +189,7 @@ class SqliteInbox:
         through: dict[Lane, int] = marks.close()
         return Outcome(verdicts=verdicts, through=through, lost=lost, total=marks.total)
 
-    def _fail(self, jobs: list[Job], error: apsw.Error) -> None:
+    def _fail(self, jobs: list[Job], error: Exception) -> None:
         """The transaction was rolled back: nothing of it is stored, and every agent will send again."""
         self._counted = self._bytes, self._blocks, self._head
         self._ledger.forget()

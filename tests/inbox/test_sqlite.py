@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.inbox import Arrival, Delivery, InboxFullError, Outcome, Total
+from collector.inbox import Arrival, Delivery, InboxError, InboxFullError, Outcome, Total
 from collector.inbox.ledger import RECENT
 from collector.inbox.sqlite import SqliteInbox
 from wire.block import Gap
@@ -271,6 +271,17 @@ def test_killed_twenty_times_nothing_acknowledged_is_lost_and_none_is_twice(tmp_
     assert len(numbers) == len(set(numbers))
     assert acknowledged <= set(numbers)
     assert len(acknowledged) > KILLS
+
+
+def test_a_delivery_that_cannot_be_stored_stops_nobody_else(inbox: SqliteInbox) -> None:
+    impossible = Delivery(
+        identity=IDENTITY, host="may-1", stream="s", received=1 << 70, skew=0, arrivals=[arrival(1)]
+    )
+    with pytest.raises(InboxError):
+        inbox.append(impossible).result(10)
+    given_up = inbox.append(delivery(arrival(5)))
+    given_up.cancel()
+    assert put(inbox, arrival(1)).verdicts == ["stored"]
 
 
 def test_the_file_is_as_durable_as_promised(inbox: SqliteInbox, tmp_path: Path) -> None:
