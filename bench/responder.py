@@ -212,7 +212,7 @@ def card(rule: str) -> RuleCard:
         titles={"vi": f"Quy tắc đặc biệt {rule} cổng-{rule[5:]}", "en": f"Special rule {rule}"},
         descriptions={"vi": "Mô tả " * 20, "en": "Description " * 20},
         tags=["attack.execution", "attack.t1059.006"],
-        falsepositives=["Administrators"],
+        falsepositives=[{"vi": "Quản trị viên", "en": "Administrators"}],
         source="title: x\ndetection:\n  selection:\n    CommandLine|contains: socket\n" * 5,
     )
 

@@ -31,7 +31,7 @@ def made(number: int, **given: Any) -> Match:
     detected = NOON + given.get("at", number)
     service = given.get("service", "")
     return Match(
-        id=sha256(f"{rule}{given.get('agent', 0)}{number}".encode()).hexdigest()[:32],
+        id=sha256(f"{rule}/{given.get('agent', 0)}/{number}".encode()).hexdigest()[:32],
         rule_id=rule,
         rule_hash=card(rule).hash,
         level=given.get("level", "high"),
