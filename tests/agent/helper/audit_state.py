@@ -112,10 +112,17 @@ def audit() -> Iterator[Audit]:
         yield alone
 
 
-@pytest.fixture
-def reachable() -> Iterator[Path]:
+@contextmanager
+def reachable_directory() -> Iterator[Path]:
     """A directory that an unprivileged account can pass, which pytest's own are not when root makes them."""
     with tempfile.TemporaryDirectory(prefix="lienphong-") as directory:
         path = Path(directory)
         path.chmod(0o711)
+        yield path
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """The same, for one test."""
+    with reachable_directory() as path:
         yield path

@@ -1,0 +1,176 @@
+"""Process starts as a real kernel reports them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from agent import clock
+from agent.config import ProcessConfig
+from agent.exceptions import SensorError
+from agent.sensors.process import MAX_COMMAND, SOURCE, ProcessSensor
+from tests.agent.helper.audit_state import audit_alone, reachable_directory, wait_for
+from tests.agent.helper.divided import Divided
+from tests.agent.sensors.collected import Collected
+from wire.event import Event, Value
+
+pytestmark = pytest.mark.root
+
+PROGRAM = Path(__file__).with_name("watching.py")
+
+
+class Watching:
+    """The sensor, and what it told."""
+
+    def __init__(self, divided: Divided) -> None:
+        self.divided = divided
+
+    def events(self) -> list[Event]:
+        lines = [line for line in self.divided.lines if line.startswith("event ")]
+        return [msgspec.json.decode(line.removeprefix("event "), type=Event) for line in lines]
+
+    def find(self, holds: Callable[[dict[str, Value]], bool]) -> Event:
+        found: list[Event] = []
+
+        def look() -> bool:
+            found[:] = [event for event in self.events() if holds(event.fields)]
+            return bool(found)
+
+        wait_for(look, what="the event")
+        return found[0]
+
+    def command(self, ends: str) -> Event:
+        return self.find(lambda fields: str(fields["CommandLine"]).endswith(ends))
+
+
+@pytest.fixture(scope="module")
+def watching() -> Iterator[Watching]:
+    """One for all tests: each looks for words of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("the audit system is root's: run the tests as root")
+    with audit_alone() as audit, reachable_directory() as directory:
+        divided = Divided(PROGRAM, directory, "process")
+        divided.main()
+        wait_for(lambda: audit.status().enabled and len(audit.rules()) == 2, what="the rules")
+        yield Watching(divided)
+        divided.close()
+
+
+def test_a_start_has_all_its_fields(watching: Watching, tmp_path: Path) -> None:
+    before = clock.now_us()
+    child = subprocess.Popen(["sh", "-c", "/bin/true one 'two words'; :"], cwd=tmp_path)
+    child.wait()
+    event = watching.command("/bin/true one two words")
+    shell = str(Path(shutil.which("sh") or "").resolve())
+    assert (event.source, event.origin) == (SOURCE, "kernel")
+    assert abs(event.time - before) < 5_000_000
+    assert abs(event.mono - clock.mono_us()) < 60_000_000
+    assert event.fields == {
+        "Image": str(Path("/bin/true").resolve()),
+        "CommandLine": "/bin/true one two words",
+        "CurrentDirectory": str(tmp_path),
+        "User": "root",
+        "ProcessId": event.fields["ProcessId"],
+        "ParentProcessId": child.pid,
+        "ParentImage": shell,
+        "ParentCommandLine": "sh -c /bin/true one 'two words'; :",
+        "uid": 0,
+        "euid": 0,
+        **session(),
+    }
+    started = watching.find(lambda fields: fields["ProcessId"] == child.pid).fields
+    assert started["ParentProcessId"] == os.getpid()
+    assert started["ParentImage"] == str(Path(sys.executable).resolve())
+
+
+def session() -> dict[str, Value]:
+    """What this test run's own session looks like, if somebody logged in for it."""
+    fields: dict[str, Value] = {}
+    for name, path in (("LogonId", "sessionid"), ("auid", "loginuid")):
+        if (value := int(Path("/proc/self", path).read_text())) != 2**32 - 1:
+            fields[name] = value
+    if os.isatty(0):
+        fields["TerminalId"] = os.ttyname(0).removeprefix("/dev/").replace("/", "")
+    return fields
+
+
+def test_the_user_is_whom_the_process_runs_as(watching: Watching) -> None:
+    subprocess.run(
+        ["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups", "/bin/true", "as-daemon"], check=True
+    )
+    event = watching.find(lambda fields: fields["CommandLine"] == "/bin/true as-daemon")
+    assert (event.fields["User"], event.fields["uid"], event.fields["euid"]) == ("daemon", 1, 1)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["tiếng Việt có dấu", 'quote " and \\ back', "line\nbreak", "\x01\x7f", "", "x" * 20_000],
+    ids=["vietnamese", "quotes", "newline", "control", "empty", "split"],
+)
+def test_any_argument_comes_back_as_it_was(watching: Watching, argument: str) -> None:
+    end = f"end-{uuid4()}"
+    subprocess.run(["/bin/true", argument, end], check=True)
+    assert watching.command(end).fields["CommandLine"] == f"/bin/true {argument} {end}"
+
+
+def test_bytes_that_are_no_text_do_no_harm(watching: Watching) -> None:
+    subprocess.run([b"/bin/true", b"\xff\xfe", b"no-text"], check=True)
+    assert watching.command("no-text").fields["CommandLine"] == "/bin/true \ufffd\ufffd no-text"
+
+
+def test_a_very_long_command_line_is_cut_and_says_how_long_it_was(watching: Watching) -> None:
+    subprocess.run(["/bin/true", "long-one", *["y" * 60_000] * 20], check=True)
+    event = watching.find(lambda fields: "long-one" in str(fields["CommandLine"]))
+    assert len(str(event.fields["CommandLine"])) == MAX_COMMAND
+    assert int(str(event.fields["CommandLineLength"])) > MAX_COMMAND
+
+
+def test_a_secret_never_leaves_the_sensor(watching: Watching) -> None:
+    subprocess.run(["/bin/sh", "-c", "/bin/true --password=S3cret-4711; : mysql -pS3cret-4711"], check=True)
+    watching.command("/bin/true --password=***")
+    assert not any("S3cret-4711" in line for line in watching.divided.lines)
+
+
+def test_a_script_shows_its_interpreter_and_its_name(watching: Watching, tmp_path: Path) -> None:
+    script = tmp_path / "my script"
+    script.write_text("#!/bin/sh\nexit 0\n")
+    script.chmod(0o755)
+    subprocess.run([script, "argument"], check=True)
+    event = watching.command(f"{script} argument")
+    assert event.fields["Image"] == str(Path("/bin/sh").resolve())
+    assert event.fields["CommandLine"] == f"/bin/sh {script} argument"
+
+
+def test_what_did_not_start_is_not_told(watching: Watching, tmp_path: Path) -> None:
+    (tmp_path / "no-program").write_text("x")
+    with pytest.raises(PermissionError):
+        subprocess.run([tmp_path / "no-program"], check=True)
+    subprocess.run(["/bin/true", "after-it"], check=True)
+    watching.command("after-it")
+    assert not any("no-program" in str(event.fields["CommandLine"]) for event in watching.events())
+
+
+def test_a_storm_of_starts_is_seen_in_full(watching: Watching) -> None:
+    for number in range(400):
+        os.waitpid(os.posix_spawn("/bin/true", ["/bin/true", f"storm-{number}"], os.environ), 0)
+    watching.command("storm-399")
+    seen = {str(event.fields["CommandLine"]) for event in watching.events()}
+    assert {f"/bin/true storm-{number}" for number in range(400)} <= seen
+    assert watching.divided.said("^count") == []
+
+
+def test_without_the_helper_it_says_what_to_do() -> None:
+    sensor = ProcessSensor(ProcessConfig(), None)
+    with pytest.raises(SensorError, match="start the agent as root"):
+        sensor.run(Collected(), threading.Event())
+    off = ProcessSensor(ProcessConfig(enabled=False), None).availability()
+    assert (off.works, off.fix) == (False, "Set sensors.process.enabled: true.")
