@@ -62,6 +62,18 @@ def searchable(words: Iterable[str]) -> str:
     return "\n".join(map(fold, words))[:SEARCH_CHARACTERS]
 
 
+def with_lines(search: str, lines: Iterable[str]) -> str:
+    """The search text with these events' lines added where they are new, so that a person finds an alert by any
+    command in it; when it is full, the lines that came first stay."""
+    for line in lines:
+        folded = fold(line[:SEARCH_CHARACTERS])
+        if len(search) >= SEARCH_CHARACTERS:
+            return search
+        if folded not in search:
+            search = f"{search}\n{folded}"[:SEARCH_CHARACTERS]
+    return search
+
+
 def fold(text: str) -> str:
     """Without case and accents, and with đ as d: what someone types on a keyboard without Vietnamese input."""
     if text.isascii():

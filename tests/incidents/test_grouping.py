@@ -80,3 +80,11 @@ def test_a_search_needs_no_accents(typed: str, meant: str) -> None:
 def test_folding_twice_is_folding_once(text: str) -> None:
     once = grouping.fold(text)
     assert grouping.fold(once) == grouping.fold(grouping.fold(once))
+
+
+def test_an_alert_is_found_by_any_line_in_it() -> None:
+    search = grouping.with_lines("title\nroot", ["Lệnh A", "lệnh b", "LỆNH A"])
+    assert search == "title\nroot\nlenh a\nlenh b"
+    full = grouping.with_lines(search, ["x" * grouping.SEARCH_CHARACTERS, "later"])
+    assert len(full) == grouping.SEARCH_CHARACTERS
+    assert full.startswith(search)

@@ -39,7 +39,7 @@ def test_an_alert_says_what_its_matches_say(database: Database) -> None:
     assert taken(database, first, second) == 2
     held = alert(database, first)
     assert (held.count, held.level, held.status, held.user, held.summary) == (
-        2, "critical", "open", "root", "command 1",
+        2, "critical", "open", "root", "command 2",
     )  # fmt: skip
     assert (held.first_us, held.last_us, held.detected_us) == (NOON + 100, NOON + 900, NOON + 900)
     assert (held.source_first_us, held.received_us) == (NOON - 7_000, second.received)
