@@ -14,6 +14,8 @@ _ALTERNATIVES = 64
 _FLAGS = re.compile(r"\?[aimsu-]*(:|\))", re.ASCII)
 _NAMED = re.compile(r"\?P<\w+>|\?<\w+>|\?:", re.ASCII)
 _REPEAT = re.compile(r"\{(\d+)?(,(\d*))?\}", re.ASCII)
+_ONE_LETTER = re.compile(r"([^\]\[\\^-])([^\]\[\\^-])?\]")
+"""The rest of a class such as `[Aa]`: one letter in both cases is a literal of the folded text."""
 _ESCAPED_CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}
 
 Factors = frozenset[str]
@@ -134,6 +136,10 @@ class _Reader:
         if character == "\\":
             return self._escape()
         if character == "[":
+            one = _ONE_LETTER.match(self.pattern, self.at)
+            if one is not None and fold(one[1]) == fold(one[2] or one[1]):
+                self.at = one.end()
+                return one[1]
             self._skip_class()
             return None
         if character in ".^$":

@@ -36,6 +36,12 @@ def write_rules(path: Path, *documents: dict[str, Any]) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def public_engine() -> Engine:
+    """All public rules, compiled once."""
+    return Engine(load([DATA / "sigmahq-rules.tar.gz"]))
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
     """Builds an engine from rule documents."""

@@ -179,11 +179,10 @@ def test_public_rules_on_real_events(name: str, kinds: int, public: tuple[Engine
 
 
 @pytest.fixture(scope="module")
-def public() -> tuple[Engine, list[OracleRule]]:
-    ruleset = load([DATA / "sigmahq-rules.tar.gz"])
-    windows = [each for each in ruleset.rules if each.logsource.product == "windows"]
+def public(public_engine: Engine) -> tuple[Engine, list[OracleRule]]:
+    windows = [each for each in public_engine.ruleset.rules if each.logsource.product == "windows"]
     oracles = [OracleRule(each.document) for each in windows[::3]]
-    return Engine(ruleset), [each for each in oracles if each.mapped]
+    return public_engine, [each for each in oracles if each.mapped]
 
 
 def test_folding_in_the_oracle_is_the_engines_own() -> None:

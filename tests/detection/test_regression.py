@@ -6,42 +6,34 @@ import json
 from collections import Counter
 from typing import Any
 
-import pytest
-
 from collector.detection.engine import Engine
-from collector.detection.load import load
 from collector.detection.offline import detect
 from tests.detection.conftest import DATA, needs_data
 
 pytestmark = needs_data
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(load([DATA / "sigmahq-rules.tar.gz"]))
-
-
 def manifest() -> list[dict[str, Any]]:
     return json.loads((DATA / "regression" / "manifest.json").read_text()) if DATA.is_dir() else []
 
 
-def test_every_log_finds_its_rule(engine: Engine) -> None:
+def test_every_log_finds_its_rule(public_engine: Engine) -> None:
     missed = []
     for entry in manifest():
         found: Counter[str] = Counter()
-        for result in detect(engine, [str(DATA / "regression" / entry["evtx"])]):
+        for result in detect(public_engine, [str(DATA / "regression" / entry["evtx"])]):
             assert not result.failure
             assert not result.refused
-            found.update(engine.ruleset.rules[match.rule].id for match in result.found)
+            found.update(public_engine.ruleset.rules[match.rule].id for match in result.found)
         if found[entry["rule_id"]] < entry["at_least"]:
             missed.append(entry)
     assert len(manifest()) == 101
     assert missed == []
 
 
-def test_the_whole_rule_set_is_accounted_for(engine: Engine) -> None:
-    report = engine.report([])
-    assert len(report.active) + len(report.inactive) + len(report.refused) == engine.ruleset.found
+def test_the_whole_rule_set_is_accounted_for(public_engine: Engine) -> None:
+    report = public_engine.report([])
+    assert len(report.active) + len(report.inactive) + len(report.refused) == public_engine.ruleset.found
     assert report.refused == ()
     assert len(report.active) > 2_800
     assert all(idle.reason for idle in report.inactive)

@@ -66,6 +66,8 @@ def test_globs_are_spelled_as_rules_spell_them() -> None:
         ("\\x41bc", None),
         ("(a)\\1", None),
         ("[]a]bc", {"bc"}),
+        ("[Aa][bB]c[d]", {"abcd"}),
+        ("[a-b]cd[^e]", {"cd"}),
         ("x{0,3}yz", {"yz"}),
         ("(unclosed", None),
     ],
@@ -75,7 +77,7 @@ def test_factors(pattern: str, factors: set[str] | None) -> None:
 
 
 PIECES = ["a", "b", "ab", "(a|b)", "(?:ab)?", "[ab]", ".", "a*", "b+", "a{1,2}", "\\.", "^", "$", "|", "(?i)",
-          "(?!b)",
+          "(?!b)", "[Aa]", "[kK]", "[a]", "[^a]",
           "k", "\u212a", "(a(b|.)c)", "\\w", "x??"]  # fmt: skip
 
 
