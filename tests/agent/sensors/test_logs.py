@@ -127,6 +127,10 @@ def append(path: Path, text: str) -> None:
         file.write(text)
 
 
+def wait_for_events(sink: Collected, number: int) -> None:
+    wait_for(lambda: len(sink.events) >= number, what=f"{number} events")
+
+
 def users(sink: Collected) -> list[object]:
     return sink.all("User")
 
@@ -161,7 +165,7 @@ def test_stopped_and_started_again_nothing_is_lost_or_told_twice(log: Path) -> N
         with running(log, sink):
             wait_for(lambda: log in open_files(), what="the file to be open")
             append(log, failed(3 * round_))
-            wait_for(lambda sink=sink: len(sink.events) >= (1 if round_ == 0 else 3))  # type: ignore[misc]
+            wait_for_events(sink, 3 if round_ else 1)
         told += users(sink)
         append(log, failed(3 * round_ + 1))
         if round_ == 2:
@@ -225,4 +229,4 @@ def test_through_the_helper_it_reads_what_only_root_may() -> None:
 
 
 def follows(pid: int, path: Path) -> bool:
-    return any(os.readlink(entry) == str(path) for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return any(entry.readlink() == path for entry in Path(f"/proc/{pid}/fd").iterdir())
