@@ -1,4 +1,4 @@
-"""Where the rules and playbooks that come with the product lie: in the wheel, or beside the packages in a checkout."""
+"""Where the rules and playbooks of the product lie: in the wheel, or beside the packages in a checkout."""
 
 from __future__ import annotations
 
