@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
-import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import uvicorn
 from cryptography import x509
 from sqlalchemy import Connection
-from starlette.types import ASGIApp
 
 from collector import incidents
 from collector.api import Hub, Passwords, Policy, Services, create_app
-from collector.api.listener import PeopleProtocol
+from collector.api.server import WebServer, configuration, listen
 from collector.door import AsyncDoor, DoorError, serve_door
-from collector.exceptions import CollectorError, TrustError
+from collector.exceptions import TrustError
 from collector.fleet import AdmissionWatch, Enrolment, FleetError, agents, tokens
 from collector.fleet.exceptions import SignerError
 from collector.messages import (
@@ -56,15 +52,6 @@ from wire.identity import EnrolAnswer, RenewAnswer
 log = logging.getLogger(__name__)
 
 SIGN_S = 10.0
-STOP_S = 2
-"""Requests under way may end; then connections are cut. A browser that keeps one open without reading must not
-hold up the end."""
-MAX_CONNECTIONS = 1_024
-KEEP_ALIVE_S = 30
-
-
-class ResponderError(CollectorError):
-    """The responder cannot start."""
 
 
 class Responder:
@@ -175,31 +162,6 @@ class Responder:
         raise SignerError(f"the signer did not sign: {answer}")
 
 
-class WebServer(uvicorn.Server):
-    """uvicorn without its signal handlers (the process has its own), and with a word when it has started."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._tell = started
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop, and cut what is still connected: TLS would wait half a minute for each peer's farewell."""
-        await super().shutdown(sockets)
-        for connection in list(self.server_state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell."""
-        await super().startup(sockets)
-        self._tell()
-
-
 async def serve(
     *,
     state_url: str,
@@ -222,7 +184,7 @@ async def serve(
     Raises:
         StateError: the state database cannot be opened or upgraded.
         DoorError: the socket cannot be made.
-        ResponderError: the web listener cannot start on that address, or its certificate cannot be read.
+        ListenerError: the web listener cannot start on that address, or its certificate cannot be read.
     """
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -236,8 +198,8 @@ async def serve(
         await asyncio.to_thread(upgrade, database)
         responder = Responder(database, hub, signer, root, agents_port)
         app = create_app(Services(database, passwords, hub, policy or Policy()), hostnames, console_dir)
-        listener = _listen(*web)
-        server = WebServer(_configuration(app, cert, key), ready)
+        listener = listen(*web)
+        server = WebServer(configuration(app, cert, key), ready)
         door = await serve_door(doors_dir / "responder.sock", ResponderRequest, responder.answer)
         try:
             await _run(server, listener, hub, stopping)
@@ -257,41 +219,3 @@ async def _run(server: WebServer, listener: socket.socket, hub: Hub, stopping: a
         await hub.close()
         server.should_exit = True
         pump.cancel()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """The web listener's socket; bound here, because uvicorn would end the process on an error."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1_024)
-    except OSError as error:
-        raise ResponderError(
-            f"the console cannot listen on {host} port {port}: {error.strerror}; see web_port and bind in "
-            "collector.yaml"
-        ) from error
-
-
-def _configuration(app: ASGIApp, cert: Path, key: Path) -> uvicorn.Config:
-    config = uvicorn.Config(
-        app,
-        http=PeopleProtocol,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ssl_certfile=str(cert),
-        ssl_keyfile=str(key),
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=STOP_S,
-    )
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as error:
-        raise ResponderError(f"{cert}: the console's certificate or key cannot be used: {error}") from error
-    assert config.ssl is not None
-    config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    return config

@@ -12,6 +12,10 @@ class AccountError(CollectorError):
     """An account cannot be made or changed as asked."""
 
 
+class ListenerError(CollectorError):
+    """The web listener cannot start: its address or its certificate cannot be used."""
+
+
 class ProblemError(CollectorError):
     """Ends a request with a problem document. `code` is what clients act on and translate."""
 

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 import pytest
 import uvicorn
 
-from collector.api import listener
-from collector.api.listener import PeopleProtocol
+from collector.api import protocol
+from collector.api.protocol import PeopleProtocol
 from tests.api.responder_process import free_port
 
 
@@ -24,8 +24,8 @@ async def _hello(scope: object, receive: object, send: object) -> None:
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A server with tight bounds, on plain TCP: the protocol does not know the difference."""
-    monkeypatch.setattr(listener, "HEAD_S", 0.3)
-    monkeypatch.setattr(listener, "PER_ADDRESS", 4)
+    monkeypatch.setattr(protocol, "HEAD_S", 0.3)
+    monkeypatch.setattr(protocol, "PER_ADDRESS", 4)
     number = free_port()
     config = uvicorn.Config(_hello, http=PeopleProtocol, port=number, lifespan="off", log_config=None, ws="none")
     server = uvicorn.Server(config)
