@@ -33,6 +33,12 @@ const look = () => document.querySelector('article .title')
   ? window.interactive = performance.now() : requestAnimationFrame(look);
 look();
 """
+INTERACTIVE = """
+() => new Promise(done => {
+  const look = () => window.interactive ? done(window.interactive) : requestAnimationFrame(look);
+  look();
+})
+"""
 
 
 def main() -> None:
@@ -70,8 +76,7 @@ def first_view(browser: Browser, url: str, slowdown: int) -> float:
     context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slowdown})
     page.add_init_script(WATCH)
     page.goto("/")
-    page.wait_for_function("window.interactive !== undefined")
-    value = float(page.evaluate("window.interactive"))
+    value = float(page.evaluate(INTERACTIVE))
     context.close()
     return value
 

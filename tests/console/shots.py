@@ -78,7 +78,7 @@ def shoot(browser: Browser, url: str, world: World) -> None:
 def snap(page: Page, path: str, name: str) -> None:
     """One photograph, once fonts and data are there."""
     page.goto(path)
-    page.wait_for_function("document.fonts.status === 'loaded'")
+    page.evaluate("() => document.fonts.ready.then(() => null)")
     page.wait_for_timeout(500)
     page.screenshot(path=FOLDER / f"{name}.png")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
@@ -165,13 +166,15 @@ def test_true_totals_and_further_pages_while_scrolling(open_page: Open, world: W
     page = open_page("/")
     expect(count(page)).to_have_text("100 trên 1.000")
     assert rows(page).count() < 60
-    for _ in range(60):
+    last = page.locator(f"article[data-key='{999:032x}']")
+    deadline = time.monotonic() + 30
+    while last.count() == 0:
+        assert time.monotonic() < deadline, count(page).text_content()
         page.locator(".feed").evaluate("feed => feed.scrollTo(0, feed.scrollHeight)")
-        if count(page).text_content() == "1.000 trên 1.000":
-            break
-        page.wait_for_timeout(50)
+        expect(page.get_by_role("feed")).to_have_attribute("aria-busy", "false")
     expect(count(page)).to_have_text("1.000 trên 1.000")
-    expect(page.locator(f"article[data-key='{999:032x}']")).to_be_in_viewport()
+    last.scroll_into_view_if_needed()
+    expect(last).to_be_in_viewport()
     assert rows(page).count() < 60
 
 
