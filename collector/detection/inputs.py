@@ -10,13 +10,15 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 import msgspec
 import zstandard
-from typing_extensions import Buffer
 
 from collector.detection.exceptions import EventFileError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 STDIN = "-"
 MAX_LINE = 16 * 1024 * 1024
