@@ -76,6 +76,7 @@ def configuration(app: ASGIApp, cert: Path, key: Path) -> uvicorn.Config:
         lifespan="off",
         interface="asgi3",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,

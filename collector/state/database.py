@@ -9,6 +9,7 @@ long as the transaction, so that rooms may read, decide and write without a race
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from collector.state.exceptions import StateError
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+"""Alembic tells of every plugin and step, already while it is imported; set here, which comes before."""
 
 T = TypeVar("T")
 
