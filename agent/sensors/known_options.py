@@ -43,5 +43,6 @@ PROGRAMS: dict[str, Options] = {
     "curl": _CURL,
     "redis-cli": Options(following=("-a",)),
     "openssl": Options(following=("-k", "-K")),
+    "ssh-keygen": Options(following=("-N", "-P")),
     "nmcli": Options(following=("password", "wifi-sec.psk", "802-11-wireless-security.psk")),
 }

@@ -30,7 +30,7 @@ _HEADER_ARGUMENT = re.compile(
 _ANYWHERE: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
-            rf"(?<![a-z0-9_.-])((?!(?-i:(?:OLD)?PWD=)){_NAME}[\"']?(?:=|:(?!//)[ ]?))"
+            rf"(?<![a-z0-9_.-])((?!(?-i:(?:OLD)?PWD=)){_NAME}[\"']?(?:=|:(?!/)[ ]?))"
             r"(?:\"[^\"]*(?:\"|$)|'[^']*(?:'|$)|[^\s\"'&;|,}]+)",
             re.IGNORECASE,
         ),

