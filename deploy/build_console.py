@@ -21,7 +21,9 @@ class ConsoleBuildHook(BuildHookInterface):  # type: ignore[misc]
         if version == "editable" or self.target_name != "wheel" or (web.parent / "dist/index.html").is_file():
             return
         npm = _npm()
-        subprocess.run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=web, check=True)
+        subprocess.run(
+            [*npm, "ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund"], cwd=web, check=True
+        )
         subprocess.run([*npm, "run", "build"], cwd=web, check=True)
 
 

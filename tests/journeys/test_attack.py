@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent.helper.audit_state import audit_alone
 from tests.journeys.harness import Browser, free_ports, wait_for
 from tests.journeys.watched import Watched, alert
 
@@ -20,16 +21,17 @@ pytestmark = pytest.mark.root
 @pytest.fixture(scope="module")
 def watched() -> Iterator[Watched]:
     """In a directory that the agent's unprivileged process can pass through; pytest's own are closed to it."""
-    directory = Path(tempfile.mkdtemp(prefix="lienphong-"))
-    directory.chmod(0o755)
-    made = Watched(directory)
-    try:
-        made.enrol()
-        made.start()
-        yield made
-    finally:
-        made.stop()
-    shutil.rmtree(directory)
+    with audit_alone():
+        directory = Path(tempfile.mkdtemp(prefix="lienphong-"))
+        directory.chmod(0o755)
+        made = Watched(directory)
+        try:
+            made.enrol()
+            made.start()
+            yield made
+        finally:
+            made.stop()
+        shutil.rmtree(directory)
 
 
 def test_a_reverse_shell_stands_in_the_queue_with_host_user_and_command(watched: Watched) -> None:
