@@ -34,8 +34,18 @@ class _Place:
 class Column:
     """Scans values of one field. `atoms` maps each atom to its number in the route."""
 
-    __slots__ = ("_atoms", "_automaton", "_each", "_equal", "_held", "_memory", "_places", "_searched",
-    "absent", "memo")
+    __slots__ = (
+        "_atoms",
+        "_automaton",
+        "_each",
+        "_equal",
+        "_held",
+        "_memory",
+        "_places",
+        "_searched",
+        "absent",
+        "memo",
+    )
 
     def __init__(self, atoms: Mapping[Atom, int], memory: Memory) -> None:
         self._memory = memory

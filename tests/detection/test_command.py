@@ -109,9 +109,7 @@ def test_every_form_gives_the_same(
     path.write_bytes(content)
     for jobs in ("1", "2"):
         found = Run(capsys, tmp_path, str(path), "--rules", str(rules), "--jobs", jobs)
-        assert [each["index"] for each in found.matches] == [
-            number for number in range(1_200) if number % 4 != 0
-        ]
+        assert [each["index"] for each in found.matches] == [number for number in range(1_200) if number % 4 != 0]
         assert found.summary["events"] == 1_200
 
 
@@ -260,8 +258,6 @@ def test_cpu_time_is_accounted_for(tmp_path: Path, rules: Path) -> None:
 
 def cpu_of(command: list[str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        command, check=True, cwd=ROOT, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

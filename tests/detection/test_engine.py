@@ -189,9 +189,7 @@ def test_a_windows_event_may_name_its_category_instead_of_its_channel(build: Bui
 
 def test_negated_channels_and_numbers_hold_elsewhere(build: Build) -> None:
     engine = build(
-        rule(
-            {"s": {"F": "x"}, "n": {"EventID": 5}, "condition": "s and not n"}, logsource={"product": "windows"}
-        ),
+        rule({"s": {"F": "x"}, "n": {"EventID": 5}, "condition": "s and not n"}, logsource={"product": "windows"}),
         rule(
             {"s": {"F": "y"}, "n": {"Channel": "Security"}, "condition": "s and not n"},
             logsource={"product": "windows"},
