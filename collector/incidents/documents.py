@@ -19,8 +19,9 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     """An alert in a list. All times are µs UTC. `first_us` and `last_us` are the first and the latest detection by
     the collector's clock, and lists are ordered by the latter, so that neither a wrong clock nor a late batch can
     hide an alert; `received_us` and `detected_us` belong to the latest match; `source_first_us` and
-    `source_last_us` are the machine's own times of the earliest and latest event. `summary` is the latest command
-    line or message, up to 8,192 characters. `version` grows with every change."""
+    `source_last_us` are the machine's own times of the earliest and latest event. `user` and `summary` are the
+    latest event's account and its command line or message, up to 8,192 characters. `version` grows
+    with every change."""
 
     id: str
     rule_id: str

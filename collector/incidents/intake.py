@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 CHANGING = (
     "version", "status", "level", "count", "first_us", "last_us", "received_us", "source_first_us",
-    "source_last_us", "rule_hash", "summary", "search",
+    "source_last_us", "rule_hash", "summary", "user", "search",
 )  # fmt: skip
 """What further matches may change in an alert's row."""
 
@@ -93,10 +93,12 @@ def _counted(before: Row | None, alert: str, found: Sequence[Match], version: in
         "source_last_us": max(row["source_last_us"], *times),
         "rule_hash": last.rule_hash if fits_last else row["rule_hash"],
         "summary": grouping.summary(last.event) if fits_last else row["summary"],
+        "user": grouping.user(last.event) if fits_last else row["user"],
     }
     if before is None or merged["rule_hash"] != row["rule_hash"]:
         merged["search"] = _search(merged, titles.get(merged["rule_hash"], ""))
-    merged["search"] = grouping.with_lines(merged["search"], (grouping.summary(match.event) for match in found))
+    lines = (text for match in found for text in (grouping.user(match.event), grouping.summary(match.event)))
+    merged["search"] = grouping.with_lines(merged["search"], lines)
     return merged
 
 
