@@ -19,7 +19,7 @@ ROLES = ("signer", "responder", "gateway", "detector", "archiver")
 """In the order of stopping reversed: whoever feeds others starts last and stops first."""
 
 FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 2.0
 STEADY_S = 30.0
 """A process that lived this long failed for a new reason, so its next restart is quick again."""
 
@@ -33,7 +33,7 @@ class Supervisor:
     """Runs `roles` as processes of their own.
 
     Each is started as `program ROLE ARGUMENTS…`. One that ends is started again after a pause that doubles up
-    to five seconds; the others go on.
+    to two seconds; the others go on.
     """
 
     def __init__(

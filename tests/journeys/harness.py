@@ -105,6 +105,16 @@ class Collector:
         """`kill -9`."""
         os.kill(self.pid(role), signal.SIGKILL)
 
+    def answers(self) -> bool:
+        """Whether the console's door is open, as a load balancer asks."""
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                url = f"https://localhost:{self.web_port}/healthz"
+                return session.get(url, verify=self.ca, timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
     def token(self) -> str:
         """The first enrolment token's line."""
         return Path(self.made["enrolment_token_file"]).read_text().strip()
