@@ -115,11 +115,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     serve.start_log(options.role)
     try:
-        end_with_parent(int(os.environ.get(SUPERVISOR_PID, os.getppid())))
+        supervisor = int(os.environ.get(SUPERVISOR_PID, os.getppid()))
+        end_with_parent(supervisor)
         layout = Layout(options.data)
         settings = serve.effective(layout.data, options)
         held = _take(layout, options.role)
         drop(settings.signer_uid if options.role == "signer" else settings.service_uid, settings.service_uid)
+        end_with_parent(supervisor)  # again: the kernel forgets it when a process changes its account
         work = WIRES[options.role](layout, settings)
         if work is not None:
             with asyncio.Runner(loop_factory=_new_loop) as runner:
@@ -142,7 +144,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 def _take(layout: Layout, role: str) -> int:
     """The lock on a role's files: two processes of one role must never meet on them."""
-    descriptor = os.open(layout.run / f"{role}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(layout.lock(role), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     deadline = time.monotonic() + LOCK_WAIT_S
     while True:
         try:
@@ -150,7 +152,7 @@ def _take(layout: Layout, role: str) -> int:
             return descriptor
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise SetupError(f"another {role} still holds {layout.run / role}.lock") from None
+                raise SetupError(f"another {role} still holds {layout.lock(role)}") from None
             time.sleep(0.05)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +38,22 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """Sockets and locks of the running processes."""
+        """Sockets of the running processes."""
         return self.data / "run"
 
     @property
     def root_certificate(self) -> Path:
         """The pinned root, PEM."""
         return self.tls / "ca.pem"
+
+    @property
+    def watch(self) -> Path:
+        """Locks and process numbers: the supervisor's own, so that no process can lead it to another file."""
+        return self.data / "watch"
+
+    def lock(self, role: str) -> Path:
+        """Held by the one process that plays the role."""
+        return self.watch / f"{role}.lock"
 
     def door(self, role: str) -> Path:
         """The Unix socket of a process."""
@@ -58,6 +68,9 @@ class Layout:
         return settings.state_url or f"sqlite:///{self.room('state') / 'state.sqlite'}"
 
 
+UNFINISHED = ".init"
+"""There while `init` works: only what lies beside it may be removed, because nothing of it was ever in use."""
+
 ROOMS = ("inbox", "detector", "state", "archive")
 
 
@@ -69,17 +82,32 @@ def create(layout: Layout, settings: Settings) -> None:
     _directory(layout.secrets, 0o700, None, None)
     _directory(layout.keys, 0o700, signer, service)
     _directory(layout.tls, 0o700, service, service)
+    _directory(layout.watch, 0o700, None, None)
     _directory(layout.run, 0o770, service, service)
     for room in ROOMS:
         _directory(layout.room(room), 0o700, service, service)
 
 
 def give(path: Path, uid: int | None, gid: int | None) -> None:
-    """Hand a file or a whole tree to an account; does nothing where the processes are not kept apart."""
+    """Hand a file or a whole tree to an account; does nothing where the processes are not kept apart.
+
+    Only plain files with one name and directories are handed over, and no link is followed: the account may have
+    put there what points at somebody else's file.
+    """
     if uid is None or gid is None:
         return
-    os.chown(path, uid, gid)
-    if path.is_dir():
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+            os.fchown(descriptor, uid, gid)
+    finally:
+        os.close(descriptor)
+    if stat.S_ISDIR(found.st_mode):
         for child in path.iterdir():
             give(child, uid, gid)
 

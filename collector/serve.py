@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from collector import layout as house
-from collector.exceptions import SetupError
-from collector.layout import Layout
+from collector.exceptions import SettingsError, SetupError
+from collector.layout import UNFINISHED, Layout
 from collector.settings import Settings, load
 from collector.supervisor import Supervisor
 from collector.trust.signer import renew_listeners
@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     for name in renew_listeners(layout, settings.hostnames):
         logging.getLogger(__name__).info("new certificate for the %s listener", name)
     house.give(layout.tls, settings.service_uid, settings.service_uid)
-    supervisor = Supervisor(layout.run, arguments(layout.data, options))
+    (layout.data / UNFINISHED).unlink(missing_ok=True)
+    supervisor = Supervisor(layout.watch, arguments(layout.data, options))
     name = settings.hostnames[0]
     ready = (
         f"ready: console https://{name}:{settings.web_port} "
@@ -55,7 +56,10 @@ def effective(data: Path, options: argparse.Namespace) -> Settings:
     for key in ("rules", "playbooks"):
         if key in given:
             given[key] = [str(Path(path).absolute()) for path in given[key]]
-    return msgspec.structs.replace(settings, **given)
+    try:
+        return msgspec.convert({**msgspec.to_builtins(settings), **given}, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"command line: {error}") from error
 
 
 def arguments(data: Path, options: argparse.Namespace) -> list[str]:

@@ -57,12 +57,17 @@ def load(data: Path) -> Settings:
     try:
         text = path.read_bytes()[: MAX_BYTES + 1]
     except OSError as error:
-        raise SettingsError(
-            f"{path}: {error.strerror}; make it with: lienphong-collector init --data {data}"
-        ) from error
+        raise SettingsError(f"{path}: {error.strerror}; {_advice(data)}") from error
     if len(text) > MAX_BYTES:
         raise SettingsError(f"{path}: over {MAX_BYTES} bytes; this is not a settings file")
     return parse(text.decode("utf-8", "replace"), str(path))
+
+
+def _advice(data: Path) -> str:
+    """A new collector only where there is nothing: what lost its settings is to be mended, not made anew."""
+    if not data.is_dir() or not any(data.iterdir()):
+        return f"make a collector with: lienphong-collector init --data {data}"
+    return "if this is a collector, put the file back from a copy of the directory"
 
 
 def parse(text: str, name: str) -> Settings:
@@ -74,8 +79,8 @@ def parse(text: str, name: str) -> Settings:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         plain = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{name}: not YAML: {error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{name}: not YAML that this file may hold: {error}") from error
     _check_keys(node, Settings, name, "")
     try:
         return msgspec.convert(plain, Settings)
@@ -93,8 +98,12 @@ def _check_keys(node: yaml.Node | None, kind: type[Struct], name: str, prefix: s
     if not isinstance(node, yaml.MappingNode):
         return
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    given: set[str] = set()
     for key, value in node.value:
         line = key.start_mark.line + 1
+        if key.value in given:
+            raise SettingsError(f"{name}, line {line}: {prefix}{key.value} is given twice; keep one of them")
+        given.add(key.value)
         if key.value not in fields:
             near = get_close_matches(str(key.value), fields, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"valid keys: {', '.join(fields)}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from collector import layout as house
 from collector.exceptions import SetupError
-from collector.layout import Layout
+from collector.layout import UNFINISHED, Layout
 from collector.privileges import SERVICE_UID, SIGNER_UID, usable
 from collector.settings import FILE, Settings, dump, parse
 from collector.trust import ceremony
@@ -55,15 +55,18 @@ def initialise(data: Path, hostnames: list[str], node: str = "tinh") -> Made:
         SettingsError: a name is not a host name or address.
     """
     _refuse_used(data)
+    data.mkdir(parents=True, exist_ok=True)
     settings = _settings(data, [*hostnames, *(n for n in LOCAL_NAMES if n not in hostnames)], node)
     layout = Layout(data)
     previous = os.umask(0o077)
     try:
+        write_private(data / UNFINISHED, b"init has begun here and not ended; it may be begun again\n")
         house.create(layout, settings)
         root = ceremony.hold(layout, settings.hostnames)
         _give_keys(layout, settings)
         made = _people(layout, settings, fingerprint(root))
         write_private(data / FILE, dump(settings).encode())
+        (data / UNFINISHED).unlink()
     finally:
         os.umask(previous)
     return made
@@ -102,16 +105,20 @@ def _refuse_used(data: Path) -> None:
         raise SetupError(
             f"{data}: there is a collector here already; choose another directory, or delete this one"
         )
-    ours = {"offline", "secrets", "keys", "tls", "run", *house.ROOMS}
-    strange = sorted(p.name for p in data.iterdir() if p.name not in ours) if data.is_dir() else []
-    if strange:
-        raise SetupError(f"{data}: not empty ({', '.join(strange[:3])}); choose an empty or new directory")
-    for name in ours:
-        shutil.rmtree(data / name, ignore_errors=True)
+    if not data.is_dir():
+        return
+    there = sorted(path.name for path in data.iterdir())
+    if there and UNFINISHED not in there:
+        raise SetupError(
+            f"{data}: not empty ({', '.join(there[:3])}). If this was a collector, put its {FILE} back from "
+            "a copy; otherwise choose an empty or new directory"
+        )
+    for name in there:
+        if (data / name).is_dir() and not (data / name).is_symlink():
+            shutil.rmtree(data / name)
 
 
 def _settings(data: Path, hostnames: list[str], node: str) -> Settings:
-    data.mkdir(parents=True, exist_ok=True)
     separate = os.geteuid() == 0 and usable(SERVICE_UID, data)
     text = dump(
         Settings(

@@ -23,6 +23,10 @@ LONGEST_PAUSE_S = 2.0
 STEADY_S = 30.0
 """A process that lived this long failed for a new reason, so its next restart is quick again."""
 
+TOLD = 1
+"""Exit status of a process that could not work and said why."""
+
+TRIES = 3
 STOP_S = 15.0
 READY_S = 60.0
 READY_FD = "LIENPHONG_READY_FD"
@@ -38,18 +42,19 @@ class Supervisor:
 
     def __init__(
         self,
-        run_directory: Path,
+        directory: Path,
         arguments: Sequence[str],
         roles: Sequence[str] = ROLES,
         program: Sequence[str] = (sys.executable, "-m", "collector.app"),
     ) -> None:
-        self._run = run_directory
+        self._directory = directory
         self._program = list(program)
         self._arguments = list(arguments)
         self._roles = list(roles)
         self._children: dict[str, asyncio.subprocess.Process] = {}
         self._ready = {role: asyncio.Event() for role in roles}
         self._stopping = asyncio.Event()
+        self.failed = False
         self.restarts = dict.fromkeys(roles, 0)
 
     async def run(self, ready_line: str) -> int:
@@ -58,7 +63,7 @@ class Supervisor:
         Raises:
             SetupError: another supervisor runs on the same data directory.
         """
-        lock = _lock(self._run / "serve.lock")
+        lock = _lock(self._directory / "serve.lock")
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -72,7 +77,7 @@ class Supervisor:
                 await self._stop()
         finally:
             os.close(lock)
-        return 0
+        return 1 if self.failed else 0
 
     async def _announce(self, line: str) -> None:
         for role in self._roles:
@@ -83,14 +88,32 @@ class Supervisor:
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
             started = asyncio.get_running_loop().time()
-            status = await self._once(role)
+            try:
+                status = await self._once(role)
+            except OSError as error:
+                log.error("%s cannot be started: %s", role, error)
+                status = -signal.SIGABRT
             if self._stopping.is_set():
                 return
             lived = asyncio.get_running_loop().time() - started
+            if self._hopeless(role, status):
+                self.failed = True
+                self._stopping.set()
+                return
             pause = FIRST_PAUSE_S if lived > STEADY_S else min(pause * 2, LONGEST_PAUSE_S)
             self.restarts[role] += 1
             log.error("%s ended (%s) after %.1f s; starting it again in %.1f s", role, _word(status), lived, pause)
             await self._pause(pause)
+
+    def _hopeless(self, role: str, status: int) -> bool:
+        """A process that has told its error and ended, again and again, without ever having worked: settings that
+        cannot work, a port in use. Once it has worked, it is started again for ever."""
+        if self._ready[role].is_set() or status != TOLD:
+            return False
+        if self.restarts[role] + 1 < TRIES:
+            return False
+        log.error("%s has not worked once in %d tries; see its last error above", role, TRIES)
+        return True
 
     async def _once(self, role: str) -> int:
         """Start the process, wait for its ready line, then for its end."""
@@ -148,9 +171,12 @@ class Supervisor:
             return
 
     def _note_pid(self, role: str, pid: int) -> None:
-        temporary = self._run / f".{role}.pid"
-        temporary.write_text(f"{pid}\n")
-        temporary.replace(self._run / f"{role}.pid")
+        temporary = self._directory / f".{role}.pid"
+        try:
+            temporary.write_text(f"{pid}\n")
+            temporary.replace(self._directory / f"{role}.pid")
+        except OSError as error:  # a full disk: the process matters, the note of its number does not
+            log.warning("cannot note the process number of %s: %s", role, error)
 
 
 def announce_ready() -> None:
@@ -166,7 +192,7 @@ def _environment(ready: int) -> Mapping[str, str]:
 
 
 def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from collector.exceptions import SettingsError, SetupError
+from collector.layout import UNFINISHED, give
 from collector.settings import load
 from collector.setup import initialise
 from collector.trust.ceremony import PASSPHRASE
@@ -53,10 +54,46 @@ def test_it_never_mixes_with_other_files(tmp_path: Path) -> None:
 
 def test_a_run_cut_short_is_begun_again(tmp_path: Path) -> None:
     first = initialise(tmp_path / "c", ["a.test"])
-    (tmp_path / "c/collector.yaml").unlink()
+    (tmp_path / "c/collector.yaml").rename(tmp_path / "c" / UNFINISHED)
     second = initialise(tmp_path / "c", ["a.test"])
     assert first.ca_fingerprint != second.ca_fingerprint
     assert load(tmp_path / "c").hostnames == ["a.test", "localhost", "127.0.0.1", "::1"]
+
+
+def test_a_collector_that_lost_its_settings_is_never_made_anew(tmp_path: Path) -> None:
+    initialise(tmp_path / "c", ["a.test"])
+    (tmp_path / "c/collector.yaml").rename(tmp_path / "collector.yaml")
+    before = {p: p.read_bytes() for p in (tmp_path / "c").rglob("*") if p.is_file()}
+    with pytest.raises(SetupError, match="from a copy"):
+        initialise(tmp_path / "c", ["a.test"])
+    with pytest.raises(SettingsError, match="put the file back"):
+        load(tmp_path / "c")
+    assert {p: p.read_bytes() for p in (tmp_path / "c").rglob("*") if p.is_file()} == before
+
+
+def test_a_place_where_nothing_can_be_made_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = subprocess.run(
+        [BIN / "lienphong-collector", "init", "--data", tmp_path / "file/below", "--hostname", "a.test"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "file/below" in done.stderr
+
+
+@pytest.mark.root
+def test_handing_over_follows_no_link_and_takes_no_second_name(tmp_path: Path) -> None:
+    victim, tree = tmp_path / "victim", tmp_path / "tree"
+    victim.write_text("root's")
+    tree.mkdir()
+    (tree / "own").write_text("")
+    (tree / "symbolic").symlink_to(victim)
+    (tree / "hard").hardlink_to(victim)
+    (tree / "above").symlink_to(tmp_path)
+    give(tree, 65_534, 65_534)
+    assert ((tree / "own").stat().st_uid, tree.stat().st_uid) == (65_534, 65_534)
+    assert (victim.stat().st_uid, tmp_path.stat().st_uid) == (0, 0)
 
 
 def test_a_name_that_is_none_is_refused_before_anything_is_made(tmp_path: Path) -> None:

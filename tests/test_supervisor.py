@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from collector.supervisor import ROLES
+from tests.journeys.harness import Collector
 
 CHILD = """
 import os, sys, time
@@ -98,6 +103,39 @@ def test_a_killed_supervisor_leaves_no_orphans(running: Running) -> None:
     running.process.kill()
     running.process.wait(10)
     wait(lambda: not any(alive(running.starts(role)[-1]) for role in ("one", "two")), "the end of the processes")
+
+
+def test_a_number_that_cannot_be_noted_stops_nobody(running: Running) -> None:
+    (running.directory / ".one.pid").mkdir()
+    os.kill(running.starts("one")[-1], signal.SIGKILL)
+    wait(lambda: len(running.starts("one")) == 2, "a new start")
+    assert running.process.poll() is None
+    assert "cannot note the process number of one" in running.log.read_text()
+
+
+def test_what_never_works_and_says_why_ends_the_supervisor(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text("import sys; sys.exit(1)")
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "has not worked once in 3 tries" in done.stderr
+
+
+@pytest.mark.root
+def test_a_killed_supervisor_leaves_no_orphans_of_another_account() -> None:
+    directory = Path(tempfile.mkdtemp(prefix="lienphong-"))
+    directory.chmod(0o755)  # open, unlike pytest's own, so that the accounts can be kept apart
+    made = Collector(directory / "collector")
+    made.start()
+    pids = [made.pid(role) for role in ROLES]
+    assert made.process is not None
+    made.process.kill()
+    made.process.wait(10)
+    wait(lambda: not any(alive(pid) for pid in pids), "the end of the processes", 30)
+    made.start()
+    made.stop()
+    shutil.rmtree(directory)
 
 
 def test_a_second_supervisor_on_the_same_directory_is_refused(running: Running) -> None:

@@ -99,7 +99,7 @@ class Collector:
 
     def pid(self, role: str) -> int:
         """The process that plays a role now."""
-        return int((self.data / f"run/{role}.pid").read_text())
+        return int((self.data / f"watch/{role}.pid").read_text())
 
     def kill(self, role: str) -> None:
         """`kill -9`."""
