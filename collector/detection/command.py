@@ -6,6 +6,8 @@ import argparse
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, process_time
 
@@ -52,6 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Detect; 0 when all was read, 1 when a rule source or an event file could not be."""
     from collector.detection.exceptions import DetectionError
 
+    if sys.stderr is None:  # closed by the caller: `print` would turn to standard output
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 -- for as long as the process lives
+    if sys.stdout is None:
+        print("detect: standard output is closed; matches have nowhere to go", file=sys.stderr)
+        return 1
     collecting = gc.isenabled()
     gc.disable()  # events and rules hold no cycles worth looking for while half a million objects stand
     try:
@@ -60,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"detect: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
     finally:
         if collecting:
@@ -86,15 +93,42 @@ def _run(arguments: argparse.Namespace) -> int:
     progress = _Progress()
     for result in detect(engine, event_files(arguments.files), arguments.jobs, arguments.logsource):
         summary.add(result)
-        summary.write_matches(result, sys.stdout, arguments.format)
+        with _output():
+            summary.write_matches(result, sys.stdout, arguments.format)
         progress.show(result.file, summary.events)
     progress.done()
-    sys.stdout.flush()
+    summary.end_file()
+    with _output():
+        sys.stdout.flush()
     summary.match_cpu_seconds = _cpu_seconds() - _STARTED - summary.load_cpu_seconds
     summary.tell(sys.stderr)
     if arguments.summary:
         summary.save(arguments.summary)
     return 1 if summary.failures else 0
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    """What goes wrong in writing matches, as a sentence.
+
+    Raises:
+        DetectionError: standard output takes no more.
+        BrokenPipeError: nobody reads it any longer.
+    """
+    from collector.detection.exceptions import DetectionError
+
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        raise DetectionError(f"standard output cannot be written: {error.strerror or error}") from error
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter's last flush finds no fault."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _cpu_seconds() -> float:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 import msgspec
 import zstandard
 
 from collector.detection.exceptions import EventFileError
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 STDIN = "-"
 MAX_LINE = 16 * 1024 * 1024
@@ -31,9 +26,14 @@ _CHUNK = 1024 * 1024
 _HEAD = 4_096
 _EVTX_HEADER, _EVTX_CHUNK = 4_096, 65_536
 _WINDOW = 128 * 1024 * 1024
+_PACKED_CHUNK = 1024
+"""Compressed bytes unpacked at a time: zstd makes at most 32 MiB of them."""
+_GZIP_WRAPPED = 31
 _GZIP, _ZSTD, _EVTX = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"ElfFile\x00"
 _SUFFIXES = (".evtx", ".json", ".jsonl", ".ndjson")
 _BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_BROKEN = (zlib.error, EOFError, zstandard.ZstdError)
 
 
 class Readable(Protocol):
@@ -80,49 +80,114 @@ def opened(name: str) -> Iterator[Readable]:
     Raises:
         EventFileError: the file cannot be read, or its compression is broken.
     """
+    if name == STDIN and sys.stdin is None:
+        raise EventFileError(f"{name}: standard input is closed")
     try:
         with nullcontext(sys.stdin.buffer) if name == STDIN else Path(name).open("rb") as raw:
             yield _decompressed(raw)
-    except (zlib.error, EOFError, gzip.BadGzipFile, zstandard.ZstdError) as error:
+    except EventFileError as error:
+        raise EventFileError(f"{name}: {error}") from error
+    except _BROKEN as error:
         raise EventFileError(f"{name}: broken compression: {error}") from error
     except OSError as error:
         raise EventFileError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
-class _Rejoined(io.RawIOBase):
+class _Rejoined:
     """A stream of which the first bytes were already taken, whole again."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
         self._head = head
         self._rest = rest
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        view = memoryview(buffer).cast("B")
-        chunk = self._head[: len(view)] or self._rest.read(len(view))
+    def read(self, size: int = _CHUNK) -> bytes:
+        chunk = self._head[:size]
         self._head = self._head[len(chunk) :]
-        view[: len(chunk)] = chunk
-        return len(chunk)
+        return chunk or self._rest.read(size)
+
+
+class _Unpacker(Protocol):
+    """What zlib's and zstd's decompression objects have in common: one member or frame."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class _Unpacked:
+    """A compressed stream of one or more `unit`s. An error is raised once all before it has been read."""
+
+    def __init__(self, packed: Readable, new: Callable[[], _Unpacker], unit: str, padding: bytes = b"") -> None:
+        self._packed = packed
+        self._new = new
+        self._unit = unit
+        self._padding = padding
+        self._unpacker: _Unpacker | None = None
+        self._input = self._output = b""
+        self._at = 0
+        self._error: Exception | None = None
+
+    def read(self, size: int = _CHUNK) -> bytes:
+        parts: list[bytes] = []
+        while size and (self._at < len(self._output) or self._more()):
+            part = self._output[self._at : self._at + size]
+            parts.append(part)
+            self._at += len(part)
+            size -= len(part)
+        if self._error and not parts:
+            raise self._error
+        return b"".join(parts)
+
+    def _more(self) -> bool:
+        """Unpack until there is output; false at the end or an error."""
+        self._output, self._at = b"", 0
+        try:
+            while not self._output and not self._error and self._fill():
+                self._step()
+        except (*_BROKEN, OSError) as error:
+            self._error = error
+        return bool(self._output)
+
+    def _fill(self) -> bool:
+        self._input = self._input or self._packed.read(_PACKED_CHUNK)
+        if not self._input and self._unpacker is not None:
+            raise EOFError(f"it ends in the middle of a {self._unit}")
+        return bool(self._input)
+
+    def _step(self) -> None:
+        if self._unpacker is None:
+            self._input = self._input.lstrip(self._padding) if self._padding else self._input
+            if not self._input:
+                return
+            self._unpacker = self._new()
+        self._output = self._unpacker.decompress(self._input)
+        self._input = self._unpacker.unused_data
+        if self._unpacker.eof:
+            self._unpacker = None
 
 
 def _decompressed(raw: BinaryIO) -> Readable:
     head = head_of(raw, len(_EVTX))
-    stream = io.BufferedReader(_Rejoined(head, raw), _CHUNK)
+    stream = _Rejoined(head, raw)
     if head.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=stream)
+        return _Unpacked(stream, lambda: zlib.decompressobj(_GZIP_WRAPPED), "gzip member", padding=b"\0")
     if head.startswith(_ZSTD):
         decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-        return decompressor.stream_reader(stream, read_across_frames=True)
+        return _Unpacked(stream, decompressor.decompressobj, "zstd frame")
     return stream
 
 
 def head_of(stream: Readable, size: int = _HEAD) -> bytes:
     """The first bytes of a stream, enough to tell what it holds; fewer than `size` only at its end."""
     head = b""
-    while len(head) < size and (more := stream.read(size - len(head))):
-        head += more
+    try:
+        while len(head) < size and (more := stream.read(size - len(head))):
+            head += more
+    except (*_BROKEN, OSError):
+        if not head:
+            raise  # else the next read raises it again, behind what was read
     return head
 
 
@@ -147,8 +212,10 @@ def blocks(stream: Readable, head: bytes) -> Iterator[Lines | TooLong]:
     """The events of a JSON stream whose first bytes `head` were already taken from it.
 
     Raises:
-        EventFileError: one line never ends, or an array is too large or broken.
+        EventFileError: one line never ends, an array is too large or broken, or the text is UTF-16.
     """
+    if head.startswith(_UTF16_BOMS):
+        raise EventFileError("UTF-16: convert to UTF-8 (iconv -f UTF-16 -t UTF-8)")
     head = head.removeprefix(_BOM)
     if head.lstrip().startswith(b"["):
         yield Lines(0, 0, _array(head, stream))
@@ -168,6 +235,8 @@ def _array(head: bytes, stream: Readable) -> list[bytes]:
         return [bytes(raw) for raw in msgspec.json.decode(content, type=list[msgspec.Raw])]
     except msgspec.DecodeError as error:
         raise EventFileError(f"a broken JSON array: {error}") from error
+    except RecursionError as error:
+        raise EventFileError("a JSON array nested too deeply") from error
 
 
 class _Cutter:
@@ -180,7 +249,7 @@ class _Cutter:
         self._line = 1
 
     def blocks(self) -> Iterator[Lines | TooLong]:
-        while chunk := self._stream.read(_CHUNK):
+        while chunk := (yield from self._read()):
             self._rest += chunk
             if b"\n" not in chunk and len(self._rest) > MAX_LINE:
                 self._skip_line()
@@ -193,6 +262,15 @@ class _Cutter:
                 yield from self._cut(complete)
         if self._rest:
             yield from self._cut(self._rest)
+
+    def _read(self) -> Generator[Lines | TooLong, None, bytes]:
+        """The next chunk. Behind an error nothing follows: a last line that is whole without its end counts."""
+        try:
+            return self._stream.read(_CHUNK)
+        except (*_BROKEN, OSError):
+            complete, end, last = self._rest.rpartition(b"\n")
+            yield from self._cut(complete + end + last if _is_whole(last) else complete)
+            raise
 
     def _cut(self, text: bytes) -> Iterator[Lines | TooLong]:
         texts: list[bytes] = []
@@ -227,3 +305,11 @@ class _Cutter:
                 raise EventFileError(
                     f"line {self._line} does not end within {MAX_SKIPPED // 1024 // 1024} MiB; given up"
                 )
+
+
+def _is_whole(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

@@ -29,7 +29,16 @@ MAX_RULES = 100_000
 """Rules in one set."""
 CORRELATION_REASON = "correlation rules are not evaluated; the rules it refers to run on their own"
 # pySigma checks shapes by using them: a wrong type in a hostile rule surfaces as any of these.
-_PARSE_ERRORS = (SigmaError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError)
+_PARSE_ERRORS = (
+    SigmaError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+)
 _SECTIONS = (
     "condition",
     "detection",

@@ -110,17 +110,17 @@ def _evtx_items(name: str, head: bytes, stream: Readable) -> Iterator[Work]:
                 return
     with tempfile.NamedTemporaryFile(suffix=".evtx") as copy:
         copy.write(head)
-        _copy(stream, copy, name)
+        _copy(stream, copy)
         copy.flush()
         yield Work(name, evtx=copy.name)
 
 
-def _copy(stream: Readable, target: IO[bytes], name: str) -> None:
+def _copy(stream: Readable, target: IO[bytes]) -> None:
     left = MAX_EVTX
     while chunk := stream.read(1024 * 1024):
         left -= len(chunk)
         if left < 0:
-            raise EventFileError(f"{name}: unpacks to more than {MAX_EVTX // 1024**3} GiB")
+            raise EventFileError(f"unpacks to more than {MAX_EVTX // 1024**3} GiB")
         target.write(chunk)
 
 

@@ -7,7 +7,9 @@ few times switched off.
 
 from __future__ import annotations
 
-from typing import Protocol
+import re
+from re import _constants, _parser  # type: ignore[attr-defined]
+from typing import Any, Protocol
 
 import re2
 import regex
@@ -19,6 +21,14 @@ TIME_LIMIT = 0.25
 BREACHES_ALLOWED = 3
 LENGTH_LIMIT = 8_192
 """Characters of one pattern."""
+EXPANSION_LIMIT = 10_000
+"""Elements of one pattern, each as often as `regex` copies it for the counters around it (`(a{9}){9}`: 81)."""
+_RE2_MEMORY = 8 * 1024 * 1024
+"""Bytes that RE2 may use for one expression."""
+_COUNTER = re.compile(r"\{(\d+)")
+_VERBOSE = re.compile(r"\(\?[a-zA-Z0-9]*x")
+
+_REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT)
 
 
 class Searcher(Protocol):
@@ -37,6 +47,7 @@ class _Linear:
     def __init__(self, pattern: str, flags: str) -> None:
         options = re2.Options()
         options.log_errors = False
+        options.max_mem = _RE2_MEMORY
         prefix = f"(?{flags})" if flags else ""
         self._compiled = re2.compile(prefix + _python_dollar(pattern, flags), options)
         self.breaches = 0
@@ -70,7 +81,7 @@ def searcher(pattern: str, flags: str) -> Searcher:
     """Compile `pattern` with `flags` (a subset of `ims`).
 
     Raises:
-        RuleError: neither engine accepts the pattern, or it is too long.
+        RuleError: neither engine accepts the pattern, or it is too long, or its counters multiply too far.
     """
     if len(pattern) > LENGTH_LIMIT:
         raise RuleError(f"regular expression of {len(pattern)} characters; at most {LENGTH_LIMIT} are allowed")
@@ -78,10 +89,45 @@ def searcher(pattern: str, flags: str) -> Searcher:
         return _Linear(pattern, flags)
     except (re2.error, _DollarError):
         pass  # look-around, back-references, large repetitions
+    if _expanded(pattern) > EXPANSION_LIMIT:
+        raise RuleError(
+            f"regular expression {pattern[:200]!r} repeats more than {EXPANSION_LIMIT} elements once its counters "
+            "are multiplied; use smaller ones"
+        )
     try:
         return _Limited(pattern, flags)
+    except MemoryError as error:
+        raise RuleError(f"regular expression {pattern[:200]!r} needs more memory than there is") from error
     except (regex.error, OverflowError, RecursionError) as error:
         raise RuleError(f"regular expression {pattern[:200]!r} is invalid: {error}") from error
+
+
+def _expanded(pattern: str) -> int:
+    """Elements of the pattern once its counters are multiplied: `regex` copies what must be repeated.
+
+    What Python's own parser reads otherwise than `regex` is taken as if each counter stood inside the next.
+    """
+    if not _VERBOSE.search(pattern):
+        try:
+            return _size(_parser.parse(pattern))
+        except (re.error, OverflowError, RecursionError):
+            pass  # properties, named groups of other dialects, `x{2}{3}`
+    size = 1
+    for count in _COUNTER.findall(re.sub(r"#.*|\s", "", pattern)):
+        size *= max(1, int(count[:9]))
+    return size
+
+
+def _size(node: Any) -> int:
+    """Elements of a node of `re`'s parse: sequences, and tuples of an operation and what it is about."""
+    if isinstance(node, _parser.SubPattern):
+        return sum([_size(operation) for operation in node])
+    if not isinstance(node, tuple | list):
+        return 0
+    if len(node) == 2 and node[0] in _REPEATS:
+        least, _, body = node[1]
+        return max(1, int(least)) * max(1, _size(body))
+    return isinstance(node, tuple) + sum([_size(part) for part in node])
 
 
 class _DollarError(Exception):

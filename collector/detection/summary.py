@@ -43,9 +43,17 @@ class Summary:
         self.match_cpu_seconds = 0.0
         self.events = self.matches = self.refused = self.unrouted = 0
         self.failures: list[dict[str, str]] = []
+        self._file = ""
+        self._file_events = 0
+        self._file_refused = 0
 
     def add(self, result: Result) -> None:
-        """Account for a result."""
+        """Account for a result; those of one file come one after another."""
+        if result.file != self._file:
+            self.end_file()
+            self._file = result.file
+        self._file_events += result.events
+        self._file_refused += result.refused
         self.events += result.events
         self.matches += len(result.found)
         self.refused += result.refused
@@ -56,6 +64,14 @@ class Summary:
                       for bad in result.bad[:room]]  # fmt: skip
         if result.failure:
             self.failures.append({"file": result.file, "reason": result.failure})
+
+    def end_file(self) -> None:
+        """No more results of the latest file come: one of which every event was refused has failed."""
+        failed = self.failures and self.failures[-1]["file"] == self._file
+        if self._file_refused and not self._file_events and not failed:
+            reason = f"{self._file}: none of its events could be read ({self._file_refused:,} refused)"
+            self.failures.append({"file": self._file, "reason": reason})
+        self._file, self._file_events, self._file_refused = "", 0, 0
 
     def write_matches(self, result: Result, out: TextIO, form: Literal["text", "json"]) -> None:
         """Write a result's matches, one a line."""

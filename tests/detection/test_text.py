@@ -111,6 +111,30 @@ def test_an_expression_that_neither_engine_takes_is_refused() -> None:
         searcher("a" * 10_000, "")
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "((a{1000}){1000}){1000}",
+        "((a{1000}){1000}){1000}\\p{L}",
+        "(?x)((a{1 000}){1000}){1000}(?=b)",
+        "a{1000}{1000}{1000}(?=b)",
+        "(?<n>(a{1000,}){1000,}?)(?=b)",
+        "(?:[ab]c){6000}(?=b)",
+    ],
+)
+@pytest.mark.timeout(5)
+def test_counters_that_multiply_too_far_are_refused_before_they_cost_anything(pattern: str) -> None:
+    with pytest.raises(RuleError, match="repeats more than 10000 elements"):
+        searcher(pattern, "")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(?=b)" + "\\d" * 4_000, "a{2000}(?=b)", "(x{0,50000}){0,9}(?=b)", "(a{9}){99}$"]
+)
+def test_expressions_that_only_look_large_are_taken(pattern: str) -> None:
+    assert not searcher(pattern, "").found_in("x")
+
+
 def test_lone_surrogates_are_searched_too() -> None:
     assert searcher("b$", "").found_in("\ud800b")
 
