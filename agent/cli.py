@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import logging
 import os
 import sys
@@ -100,10 +101,16 @@ def _enrol(options: argparse.Namespace) -> int:
 
 
 def _token(name: str) -> str:
+    """What the token file says. An editor may have put a byte order mark before it."""
     if name == "-":
-        return sys.stdin.read(MAX_TOKEN_BYTES)
-    with Path(name).open() as file:
-        return file.read(MAX_TOKEN_BYTES)
+        data = sys.stdin.buffer.read(MAX_TOKEN_BYTES)
+    else:
+        with Path(name).open("rb") as file:
+            data = file.read(MAX_TOKEN_BYTES)
+    try:
+        return data.removeprefix(codecs.BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        raise EnrolError("not_a_token", f"{name}: not plain text (UTF-8); copy the token file as it is") from error
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from agent import identity
 from agent.config import Config
 from agent.exceptions import ConfigError
 
@@ -57,9 +58,32 @@ def parse(data: bytes, name: str) -> Config:
     lines: Lines = {}
     value = yamlfile.read(data, name, lines)
     try:
-        return msgspec.convert({} if value is None else value, Config)
+        config = msgspec.convert({} if value is None else value, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), value, name, lines)) from error
+    _refuse_bad_address(config, name, lines)
+    _refuse_twice(config, name, lines)
+    return config
+
+
+def _refuse_bad_address(config: Config, name: str, lines: Lines) -> None:
+    if not config.collector.url:
+        return
+    try:
+        identity.parse_url(config.collector.url, 443)
+    except ConfigError as error:
+        raise ConfigError(f"{_where('$.collector.url', name, lines)}: {error}") from error
+
+
+def _refuse_twice(config: Config, name: str, lines: Lines) -> None:
+    """A log file followed twice would tell everything twice."""
+    seen: dict[str, int] = {}
+    for number, file in enumerate(config.sensors.logs.files):
+        path = os.path.normpath(f"/{file.path.lstrip('/')}")
+        if path in seen:
+            where = _where(f"$.sensors.logs.files[{number}].path", name, lines)
+            raise ConfigError(f"{where}: {file.path} is followed already, by files[{seen[path]}]; take one away")
+        seen[path] = number
 
 
 def _owned(path: Path, state: os.stat_result) -> None:

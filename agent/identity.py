@@ -24,6 +24,9 @@ KEY, CERTIFICATE, ROOT, RECORD = "key.pem", "cert.pem", "ca.pem", "identity.json
 FILES = (KEY, CERTIFICATE, ROOT, RECORD)
 NEXT = ".next"
 
+MAX_HOST = 253
+"""Bytes of a host name (RFC 1035, 2.3.4)."""
+
 RENEW_AFTER = 2 / 3
 """Part of a certificate's life after which it is renewed."""
 
@@ -63,9 +66,12 @@ def parse_url(url: str, default_port: int) -> Address:
     """
     try:
         parts = urlsplit(url if "//" in url else f"https://{url}")
-        host, port = parts.hostname, parts.port
+        host, port = parts.hostname or "", parts.port
+        wire_host = host.encode("idna")
     except ValueError as error:
         raise ConfigError(f"{url!r} is no collector address ({error}); write https://HOST:PORT") from error
+    if len(wire_host) > MAX_HOST or not host.isprintable() or " " in host:
+        raise ConfigError(f"{url!r} is no collector address (no such host name can be); write https://HOST:PORT")
     if parts.scheme != "https" or not host or parts.path.strip("/") or parts.query or parts.username:
         raise ConfigError(f"{url!r} is no collector address; write https://HOST:PORT")
     return Address(host, port or default_port)
@@ -104,9 +110,9 @@ def context(directory: Path) -> ssl.SSLContext:
         IdentityMissingError: the files are absent or do not fit together.
     """
     try:
-        tls = pinned((directory / ROOT).read_text())
+        tls = pinned((directory / ROOT).read_text(encoding="ascii"))
         tls.load_cert_chain(directory / CERTIFICATE, directory / KEY)
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:
         raise IdentityMissingError(
             f"{directory}: key, certificate or root unusable ({error}); enrol this machine again with --force"
         ) from error

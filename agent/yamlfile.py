@@ -30,7 +30,7 @@ def read(data: bytes, name: str, lines: dict[str, int]) -> Any:
     try:
         loader = _Loader(data)
         try:
-            node = loader.get_single_node()
+            node = _root(loader, name)
             return None if node is None else _value(loader, node, "$", name, lines)
         finally:
             loader.dispose()
@@ -44,6 +44,13 @@ def read(data: bytes, name: str, lines: dict[str, int]) -> Any:
         raise ConfigError(f"{name}: nested too deeply") from error
 
 
+def _root(loader: _Loader, name: str) -> yaml.Node | None:
+    try:
+        return loader.get_single_node()
+    except (ValueError, OverflowError) as error:  # such as an escape beyond Unicode: "\\UFFFFFFFF"
+        raise ConfigError(f"{name}, line {loader.get_mark().line + 1}: not YAML: {error}") from error
+
+
 def _value(loader: _Loader, node: yaml.Node, path: str, name: str, lines: dict[str, int]) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
     if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
@@ -52,7 +59,13 @@ def _value(loader: _Loader, node: yaml.Node, path: str, name: str, lines: dict[s
         return [_value(loader, item, f"{path}[{i}]", name, lines) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         return _mapping(loader, node, path, name, lines)
-    return loader.construct_object(node)
+    try:
+        return loader.construct_object(node)
+    except (ValueError, AttributeError, LookupError) as error:  # PyYAML trusts a tag, and the shape of a date
+        line, kind = node.start_mark.line + 1, node.tag.rpartition(":")[2]
+        raise ConfigError(
+            f"{name}, line {line}: {node.value[:60]!r} is no {kind}; quote it if it is text"
+        ) from error
 
 
 def _mapping(

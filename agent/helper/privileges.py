@@ -54,8 +54,17 @@ def account(user: str) -> Account:
     """The account the configuration names: a name, or a number.
 
     Raises:
-        SplitError: there is no such account.
+        SplitError: there is no such account, or it is root's: the point is to give root up.
     """
+    found = _find(user)
+    if found.uid == 0:
+        raise SplitError(
+            f"user: {user} is root (uid 0), which the main process must not be; name an account without rights"
+        )
+    return found
+
+
+def _find(user: str) -> Account:
     try:
         entry = pwd.getpwnam(user)
     except KeyError:

@@ -14,13 +14,17 @@ from agent.sensor import Availability, Sink
 from agent.sensors import scrub
 from agent.sensors.accounts import UNSET, Accounts
 from agent.sensors.ancestry import Ancestry
-from agent.sensors.records import Assembler, ExecRecord, string
+from agent.sensors.records import GAP, Assembler, ExecRecord, string
 from wire.event import Event, Logsource, Value
 
 SOURCE = Logsource(product="linux", category="process_creation")
 
-MAX_COMMAND = 32_768
-"""Characters of `CommandLine`; a longer one is cut, and `CommandLineLength` tells how long it was."""
+MAX_HEAD, CUT, MAX_TAIL = 40 << 10, " … ", 20 << 10
+MAX_COMMAND = MAX_HEAD + len(CUT) + MAX_TAIL
+"""Characters of `CommandLine`; a longer one loses its middle, and `CommandLineLength` tells how long it was."""
+
+UNSURE = 4_096
+"""Characters behind a gap in the records that are not shown: what would mark them as secret may be gone."""
 
 
 class ProcessSensor:
@@ -101,7 +105,7 @@ class Starts:
         self._ancestry.started(pid, image, command, mono + 1_000)
         fields: dict[str, Value] = {
             "Image": image,
-            "CommandLine": command[:MAX_COMMAND],
+            "CommandLine": shown(command),
             "CurrentDirectory": record.cwd,
             "User": self._accounts.name(int(call["uid"])),
             "ProcessId": pid,
@@ -115,6 +119,16 @@ class Starts:
             fields["CommandLineLength"] = len(command)
         _add_session(fields, call)
         return Event(time=record.time_us, mono=mono, source=SOURCE, origin="kernel", fields=fields)
+
+
+def shown(command: str) -> str:
+    """What is told of a command line: all, or front and end, for a command may stand behind padding."""
+    front, gap, end = command.partition(GAP)
+    if gap:
+        return front[:MAX_HEAD] + CUT + end[max(UNSURE, len(end) - MAX_TAIL) :]
+    if len(command) <= MAX_COMMAND:
+        return command
+    return command[:MAX_HEAD] + CUT + command[-MAX_TAIL:]
 
 
 def _add_session(fields: dict[str, Value], call: dict[str, str]) -> None:

@@ -8,8 +8,10 @@ audit_log_n_untrustedstring).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
+import msgspec
 from msgspec import Struct
 
 SYSCALL, CWD, EXECVE, EOE = 1300, 1307, 1309, 1320
@@ -17,13 +19,18 @@ SYSCALL, CWD, EXECVE, EOE = 1300, 1307, 1309, 1320
 MAX_PENDING = 1_024
 """Starts whose end has not come; more can only be remains of lost records."""
 
-MAX_ARGUMENT_BYTES = 128 << 10
-"""Of one start's EXECVE records; a command line may be 2 MiB long."""
+MAX_HEAD_BYTES, MAX_TAIL_BYTES = 88 << 10, 60 << 10
+"""Of one start's EXECVE records, from the front and from the end; a command line may be 2 MiB long, and what
+matters may stand behind padding."""
+
+GAP = "\0"
+"""Stands in the arguments where some are left out: no argument holds this character."""
 
 
 class ExecRecord(Struct, frozen=True):
     """One successful execve. `time_us` is the kernel's stamp (its resolution is 1 ms); `syscall` the fields as
-    they stand in the record; `arguments` complete unless `truncated`; `cwd` is empty where it was lost."""
+    they stand in the record; `arguments` complete unless `truncated`, else with a `GAP`; `cwd` is empty where it
+    was lost."""
 
     time_us: int
     syscall: dict[str, str]
@@ -34,10 +41,28 @@ class ExecRecord(Struct, frozen=True):
 
 class _Pending(Struct):
     syscall: bytes
-    execve: list[bytes]
-    cwd: bytes = b""
-    size: int = 0
+    head: list[bytes] = []
+    head_size: int = 0
+    tail: deque[bytes] = msgspec.field(default_factory=deque)
+    tail_size: int = 0
     truncated: bool = False
+    cwd: bytes = b""
+
+    def add(self, text: bytes) -> None:
+        """One more EXECVE record; those in the middle of very many are let go."""
+        if not self.tail and self.head_size + len(text) <= MAX_HEAD_BYTES:
+            self.head.append(text)
+            self.head_size += len(text)
+            return
+        self.tail.append(text)
+        self.tail_size += len(text)
+        while self.tail_size > MAX_TAIL_BYTES:
+            self.tail_size -= len(self.tail.popleft())
+            self.truncated = True
+
+    def texts(self) -> list[bytes]:
+        """What was kept, in order."""
+        return [*self.head, *([GAP.encode()] if self.truncated else []), *self.tail]
 
 
 class Assembler:
@@ -70,7 +95,7 @@ class Assembler:
         if len(self._pending) >= MAX_PENDING:
             self.incomplete += self._pending.pop(next(iter(self._pending))) is not None
         # Other rules' events have their EXECVE and CWD too: remembered as nothing, so as not to seem lost.
-        self._pending[stamp] = _Pending(rest, []) if rest.startswith(self._markers) else None
+        self._pending[stamp] = _Pending(rest) if rest.startswith(self._markers) else None
 
     def _add(self, kind: int, stamp: bytes, rest: bytes) -> None:
         try:
@@ -82,18 +107,15 @@ class Assembler:
             return
         if kind == CWD:
             start.cwd = rest
-        elif start.size + len(rest) <= MAX_ARGUMENT_BYTES:
-            start.execve.append(rest)
-            start.size += len(rest)
         else:
-            start.truncated = True
+            start.add(rest)
 
     def _finish(self, stamp: bytes, start: _Pending) -> Iterator[ExecRecord]:
         try:
             yield ExecRecord(
                 time_us=_time_us(stamp),
                 syscall=fields(start.syscall),
-                arguments=arguments(start.execve),
+                arguments=arguments(start.texts()),
                 cwd=string(fields(start.cwd).get("cwd", "")),
                 truncated=start.truncated,
             )
@@ -117,26 +139,47 @@ def string(value: str) -> str:
 
 
 def arguments(texts: Iterable[bytes]) -> list[str]:
-    """The argument list of EXECVE records, pieces joined.
+    """The argument list of EXECVE records, pieces joined. A text that is `GAP` becomes one: within an argument
+    when it goes on behind it, else an argument of its own.
 
     Raises:
         ValueError: an argument is neither quoted nor hex digits.
     """
     found: list[bytes] = []
+    last = ""
+    gap = False
     for text in texts:
+        if text == GAP.encode():
+            gap = True
+            continue
         for part in text.decode("ascii", "replace").split():
             name, _, value = part.partition("=")
             if name == "argc":
                 continue
+            place, piece, _ = name.removesuffix("_len").partition("[")
+            if gap:
+                _leave_gap(found, within=place == last, inside=bool(piece))
+                gap = False
+            last = place
             if name.endswith("_len"):
                 found.append(b"")
-            elif name.endswith("]"):
+            elif piece:
                 if not found:
                     raise ValueError("the piece of an argument without its beginning")
                 found[-1] += _bytes(value)
             else:
                 found.append(_bytes(value))
     return [argument.decode(errors="replace") for argument in found]
+
+
+def _leave_gap(found: list[bytes], within: bool, inside: bool) -> None:
+    """`within`: the last argument goes on behind the gap; `inside`: an argument does whose beginning is gone."""
+    if within and found:
+        found[-1] += GAP.encode()
+        return
+    found.append(GAP.encode())
+    if inside:
+        found.append(b"")
 
 
 def _bytes(value: str) -> bytes:

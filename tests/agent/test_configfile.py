@@ -57,6 +57,18 @@ def test_values_are_taken():
         ("a: [", "line 1: "),
         ("a: 1\n--- \nb: 1\n", "line 2: "),
         ("collector: {url: 'http://x'}", "collector.url"),
+        ("user: x\ncollector:\n  url: https://a..b\n", "line 3: collector.url: .*write https://HOST:PORT"),
+        ("spool:\n  max_bytes: 2020-13-45\n", "line 2: '2020-13-45' is no timestamp"),
+        ("spool:\n  max_bytes: !!int 'x'\n", "line 2: 'x' is no int"),
+        ("spool:\n  max_bytes: !!int ''\n", "line 2: '' is no int"),
+        ("user: x\nmetrics: {port: !!timestamp x}\n", "line 2: 'x' is no timestamp"),
+        ("metrics: {port: !!bool x}\n", "line 1: 'x' is no bool"),
+        ("metrics:\n  port: " + "9" * 5_000, "line 2: '9+' is no int"),
+        ('metrics: 1\nuser: "\\UFFFFFFFF"\n', "line 2: not YAML"),
+        (
+            "sensors:\n  logs:\n    files:\n    - path: /a/b\n    - format: su\n      path: /a/./b\n",
+            r"line 6: sensors.logs.files\[1\].path: /a/./b is followed already, by files\[0\]",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(text, words):

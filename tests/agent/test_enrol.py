@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import os
@@ -128,7 +129,12 @@ def test_what_is_no_token(text, layout, enrolment):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://a", "https://", "ftp://a", "https://a/b", "https://a:99999", "https://u@a"]
+    "url",
+    [
+        *("http://a", "https://", "ftp://a", "https://a/b", "https://a:99999", "https://u@a"),
+        *("https://a..b", f"https://{'x' * 300}", f"https://{'x.' * 150}vn", "https://a b", "https://a\0b"),
+        "https://a\udcff",
+    ],
 )
 def test_what_is_no_address(url, layout, token):
     with pytest.raises(ConfigError, match="https://HOST:PORT"):
@@ -143,10 +149,26 @@ def test_command_reads_the_token_from_a_file_or_standard_input(
     arguments = ["enrol", "--data", str(layout.data), "--collector", enrolment.url, "--token-file"]
     assert cli.main([*arguments, str(path)]) == 0
     assert "abcdefghij234567" in capsys.readouterr().out
-    monkeypatch.setattr(sys, "stdin", io.StringIO(token.text()))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(token.text().encode())))
     assert cli.main([*arguments, "-", "--force"]) == 0
     assert cli.main([*arguments, str(tmp_path / "absent")]) == 1
     assert "absent" in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_before_the_token_does_no_harm(layout, enrolment, token, tmp_path):
+    path = tmp_path / "token"
+    path.write_bytes(codecs.BOM_UTF8 + token.text().encode() + b"\r\n")
+    arguments = ["enrol", "--data", str(layout.data), "--collector", enrolment.url, "--token-file", str(path)]
+    assert cli.main(arguments) == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_a_token_file_that_is_no_plain_text(encoding, layout, token, tmp_path, capsys):
+    path = tmp_path / "token"
+    path.write_bytes(token.text().encode(encoding))
+    arguments = ["enrol", "--data", str(layout.data), "--collector", "https://c", "--token-file", str(path)]
+    assert cli.main(arguments) == 1
+    assert "[not_a_token]" in capsys.readouterr().err
 
 
 def test_the_token_is_never_an_argument():

@@ -65,6 +65,14 @@ def test_files_that_do_not_fit_together_are_told(enrolled, pki):
         identity.load(directory)
 
 
+@pytest.mark.parametrize("root", [b"\xff\xfe\x00binary", "tiếng Việt".encode(), b""])
+def test_a_root_that_is_no_certificate_is_told(root, enrolled):
+    directory = enrolled("https://c:7443")
+    (directory / "ca.pem").write_bytes(root)
+    with pytest.raises(IdentityMissingError, match="--force"):
+        identity.context(directory)
+
+
 def test_old_protocols_are_not_spoken(enrolled):
     tls = identity.context(enrolled("https://c:7443"))
     assert tls.minimum_version == ssl.TLSVersion.TLSv1_2

@@ -143,9 +143,14 @@ def test_a_directory_out_of_reach_is_named(divide: Callable[[str], Divided], rea
 
 
 def test_accounts_by_name_and_number() -> None:
-    assert account("root").uid == 0
     assert (account("4711").uid, account("4711").gid) == (4711, 4711)
     assert account("lienphong").uid in (DEFAULT_UID, account("lienphong").uid)
     with pytest.raises(SplitError, match="no account nobody-at-all"):
         account("nobody-at-all")
+
+
+@pytest.mark.parametrize("user", ["root", "0", "00"])
+def test_root_is_no_account_to_give_root_up_for(user: str) -> None:
+    with pytest.raises(SplitError, match=f"user: {user} is root"):
+        account(user)
     assert alive(os.getpid())

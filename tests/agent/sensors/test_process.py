@@ -17,7 +17,8 @@ import pytest
 from agent import clock
 from agent.config import ProcessConfig
 from agent.exceptions import SensorError
-from agent.sensors.process import MAX_COMMAND, SOURCE, ProcessSensor
+from agent.sensors.process import MAX_COMMAND, SOURCE, UNSURE, ProcessSensor, shown
+from agent.sensors.records import GAP
 from tests.agent.helper.audit_state import audit_alone, reachable_directory, wait_for
 from tests.agent.helper.divided import Divided
 from tests.agent.sensors.collected import Collected
@@ -132,6 +133,23 @@ def test_a_very_long_command_line_is_cut_and_says_how_long_it_was(watching: Watc
     event = watching.find(lambda fields: "long-one" in str(fields["CommandLine"]))
     assert len(str(event.fields["CommandLine"])) == MAX_COMMAND
     assert int(str(event.fields["CommandLineLength"])) > MAX_COMMAND
+
+
+@pytest.mark.parametrize("padding", [33_000, 70_000, 120_000])
+def test_padding_does_not_hide_a_command(watching: Watching, padding: int) -> None:
+    name = f"padded-{padding}"
+    subprocess.run(["/bin/sh", "-c", f": {name} {'A' * padding}; /bin/true >&2 behind-it"], check=True)
+    event = watching.find(
+        lambda fields: name in str(fields["CommandLine"]) and "sh -c" in str(fields["CommandLine"])
+    )
+    assert str(event.fields["CommandLine"]).endswith("A; /bin/true >&2 behind-it")
+    assert ("CommandLineLength" in event.fields) is (padding > MAX_COMMAND)
+
+
+def test_what_follows_a_gap_is_not_shown_before_it_is_sure_to_be_no_secret() -> None:
+    line = shown(f"curl --password{GAP}S3cret " + "x" * UNSURE + " end")
+    assert line == "curl --password … " + "x" * 7 + " end"
+    assert len(shown("x" * 80_000 + GAP + "y" * 80_000)) == MAX_COMMAND
 
 
 def test_a_secret_never_leaves_the_sensor(watching: Watching) -> None:

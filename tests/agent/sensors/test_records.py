@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensors import records
-from agent.sensors.records import CWD, EOE, EXECVE, SYSCALL, Assembler, ExecRecord
+from agent.sensors.records import CWD, EOE, EXECVE, GAP, SYSCALL, Assembler, ExecRecord
 
 CALLS = {0xC000003E: (59, 322)}
 MAX_PIECE = 100
@@ -114,7 +114,30 @@ def test_a_command_line_without_end_is_bounded_and_says_so() -> None:
     (found,) = Assembler(CALLS).feed([begin, *texts, end])
     assert found.truncated
     assert 1_000 < len(found.arguments) < 3_000
-    assert found.arguments == [argument.decode() for argument in arguments[: len(found.arguments)]]
+    gap = found.arguments.index(GAP)
+    assert found.arguments[:gap] == [argument.decode() for argument in arguments[:gap]]
+    tail = found.arguments[gap + 1 :]
+    assert tail == [argument.decode() for argument in arguments[-len(tail) :]]
+    assert min(gap, len(tail)) > 400
+
+
+@given(st.integers(1, 400_000), st.booleans())
+def test_what_stands_behind_padding_is_kept(padding: int, spaced: bool) -> None:
+    script = b": " + b"A" * padding + b"; evil" if spaced else b"A" * padding + b";evil"
+    (found,) = Assembler(CALLS).feed(start(1, [b"bash", b"-c", script, b"last"]))
+    assert found.arguments[:2] + found.arguments[3:] == ["bash", "-c", "last"]
+    front, gap, end = found.arguments[2].partition(GAP)
+    assert bool(gap) is found.truncated
+    assert script.startswith(front.encode())
+    assert script.endswith((end or front).encode())
+    assert found.truncated or front.encode() == script
+
+
+def test_an_argument_whose_beginning_is_left_out_is_not_taken_for_another() -> None:
+    texts = [b'argc=9 a0="x" a1_len=3', b'a1[0]="abc"', b"\0", b'a7[4]="tail" a8="end"']
+    assert records.arguments(texts) == ["x", "abc", GAP, "tail", "end"]
+    assert records.arguments([*texts[:3], b'a1[4]="tail"']) == ["x", f"abc{GAP}tail"]
+    assert records.arguments([*texts[:3], b'a8="end"']) == ["x", "abc", GAP, "end"]
 
 
 def test_starts_without_end_are_bounded_and_counted() -> None:
