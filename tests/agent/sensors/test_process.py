@@ -60,7 +60,7 @@ def watching() -> Iterator[Watching]:
     with audit_alone() as audit, reachable_directory() as directory:
         divided = Divided(PROGRAM, directory, "process")
         divided.main()
-        wait_for(lambda: audit.status().enabled and len(audit.rules()) == 2, what="the rules")
+        wait_for(lambda: audit.status().enabled and len(audit.rules()) >= 2, what="the rules")
         yield Watching(divided)
         divided.close()
 
