@@ -78,8 +78,7 @@ class Changes:
     def _locate(self, path: dict[str, str], record: ChangeRecord) -> str:
         """The file's absolute path, empty when it is in no watched place. What the process called it may lead
         through a link, or start from a directory it had open: then inode numbers tell."""
-        name = string(path.get("name", ""))
-        number = _number(path)
+        name, number = path["name"], _number(path)
         if name.startswith("/") and self._is_watched(full := os.path.normpath(name)):
             return self._learn(number, full)
         parents = [p for p in record.paths if p.get("nametype") == "PARENT"]

@@ -38,7 +38,7 @@ class ExecRecord(Struct, frozen=True):
 
 class ChangeRecord(Struct, frozen=True):
     """A successful call with the paths it dealt with: perhaps one that wrote. `paths` are the fields of its PATH
-    records in order."""
+    records in order, the name decoded (empty where the kernel knows none)."""
 
     time_us: int
     syscall: dict[str, str]
@@ -134,9 +134,14 @@ def _change(stamp: bytes, pending: _Pending) -> ChangeRecord:
     return ChangeRecord(
         time_us=_time_us(stamp),
         syscall=fields(pending.syscall),
-        paths=[fields(text) for text in pending.texts],
+        paths=[_path(text) for text in pending.texts],
         cwd=string(fields(pending.cwd).get("cwd", "")),
     )
+
+
+def _path(text: bytes) -> dict[str, str]:
+    found = fields(text)
+    return {**found, "name": string(found.get("name", ""))}
 
 
 def fields(text: bytes) -> dict[str, str]:
