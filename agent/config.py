@@ -54,12 +54,27 @@ class HealthConfig(Section, frozen=True, kw_only=True):
 
 
 class ProcessConfig(Section, frozen=True, kw_only=True):
-    """Process starts, from the kernel's audit records. `rate` is the most records a second the kernel may pass on,
-    0 for no limit; what is over backlog or rate is dropped by the kernel and counted, never waited for."""
+    """Process starts and writing to watched places, from the kernel's audit records. `rate` is the most records a
+    second the kernel may pass on, 0 for no limit; what is over backlog or rate is dropped by the kernel and
+    counted, never waited for. `watch` names files and directories; what is not there is watched once it is."""
 
     enabled: bool = True
     backlog: Annotated[int, Meta(ge=64, le=1 << 20)] = 8_192
     rate: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    watch: Annotated[tuple[AbsolutePath, ...], Meta(max_length=32)] = (
+        "/etc/cron.d",
+        "/etc/cron.hourly",
+        "/etc/cron.daily",
+        "/etc/cron.weekly",
+        "/etc/cron.monthly",
+        "/etc/crontab",
+        "/var/spool/cron",
+        "/etc/sudoers",
+        "/etc/sudoers.d",
+        "/etc/passwd",
+        "/etc/shadow",
+        "/root/.ssh",
+    )
 
 
 class LogFile(Section, frozen=True, kw_only=True):

@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 
 from agent import clock
-from agent.helper import kernel, rules, status
+from agent.helper import kernel, rules, status, watches
 from agent.helper.exceptions import AuditError
 from agent.helper.ledger import Entry, Ledger
 from agent.helper.netlink import AuditSocket
@@ -27,10 +28,12 @@ COURTESY_SECONDS = 60.0
 class AuditLink:
     """Our part in the audit system, from `take` to `give_back`. Not thread-safe: the helper's loop owns it."""
 
-    def __init__(self, ledger: Ledger, backlog: int, rate: int) -> None:
-        """`backlog`: records the kernel may hold; `rate`: records a second it may pass on, 0 for no limit."""
+    def __init__(self, ledger: Ledger, backlog: int, rate: int, places: Sequence[str] = ()) -> None:
+        """`backlog`: records the kernel may hold; `rate`: records a second it may pass on, 0 for no limit;
+        `places`: files and directories to watch, those that are there."""
         self.mode: Mode = "off"
         self.lost = 0
+        self.places = tuple(places)
         self._ledger = ledger
         self._backlog = backlog
         self._rate = rate
@@ -39,6 +42,7 @@ class AuditLink:
         self._overruns = 0
         self._entry = Entry(boot=clock.boot_id(), prior={}, ours={}, rules=[])
         self._courtesy_until = 0.0
+        self._refused: set[bytes] = set()
 
     @property
     def socket(self) -> AuditSocket:
@@ -134,7 +138,8 @@ class AuditLink:
     def _clear_remains(self) -> None:
         """Rules of a killed agent whose data directory is gone, its ledger with it: nobody else deletes them."""
         for rule in kernel.get_rules(self.socket):
-            if rule.key == rules.KEY and any(rule.covers(*call) for call in rules.exec_calls().items()):
+            starts = any(rule.covers(*call) for call in rules.exec_calls().items())
+            if (rule.key == rules.KEY and starts) or watches.is_ours(rule):
                 kernel.delete_rule(self.socket, rule.data)
 
     def _listen(self) -> None:
@@ -145,7 +150,7 @@ class AuditLink:
     def _apply(self, now: status.AuditStatus) -> None:
         """Set what is not yet as we need it, each change in the ledger before it is made."""
         wanted = {name: value for name, value in self._wanted(now).items() if getattr(now, name) != value}
-        absent = rules.missing(kernel.get_rules(self.socket)) if now.enabled != status.LOCKED else []
+        absent = self._absent(now)
         if not wanted and not absent:
             return
         entry = self._entry
@@ -162,12 +167,34 @@ class AuditLink:
 
     def _change(self, wanted: dict[str, int], absent: list[bytes]) -> None:
         if absent:
-            log.info("audit: adding %d rules for process starts", len(absent))
+            log.info("audit: adding %d rules", len(absent))
         for rule in absent:
-            kernel.add_rule(self.socket, rule)
+            self._add(rule)
         if wanted:
             log.info("audit: setting %s", ", ".join(f"{name}={value}" for name, value in wanted.items()))
             kernel.change(self.socket, wanted)
+
+    def _absent(self, now: status.AuditStatus) -> list[bytes]:
+        """Rules to be added. Watches add no load where a lost record halts the machine."""
+        if now.enabled == status.LOCKED:
+            return []
+        there = kernel.get_rules(self.socket)
+        if self.mode == "beside" and now.failure == status.PANIC_ON_LOSS:
+            return rules.missing(there)
+        watching = [rule for rule in watches.missing(self.places, there) if rule not in self._refused]
+        return [*rules.missing(there), *watching]
+
+    def _add(self, rule: bytes) -> None:
+        """A place that cannot be watched (its file system; it has just gone) takes nothing from the rest."""
+        try:
+            kernel.add_rule(self.socket, rule)
+        except AuditError as error:
+            place = rules.decode(rule).place
+            if not place:
+                raise
+            if not isinstance(error.__cause__, FileNotFoundError):
+                log.warning("%s is not watched: %s", place, error)
+                self._refused.add(rule)
 
     def _wanted(self, now: status.AuditStatus) -> dict[str, int]:
         if now.enabled == status.LOCKED:

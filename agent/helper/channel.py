@@ -34,6 +34,10 @@ class ListProcesses(Struct, frozen=True, tag="processes"):
     """Every process with its program and command line, as a file."""
 
 
+class ListWatched(Struct, frozen=True, tag="watched"):
+    """Inode numbers and paths of the watched places and what lies in them, as a file."""
+
+
 class FindProcess(Struct, frozen=True, tag="process"):
     """One process's program."""
 
@@ -48,7 +52,7 @@ class StartAudit(Struct, frozen=True, tag="start"):
     """Take part in the audit system and send its records."""
 
 
-Request = OpenFile | ListProcesses | FindProcess | ProbeAudit | StartAudit
+Request = OpenFile | ListProcesses | ListWatched | FindProcess | ProbeAudit | StartAudit
 
 
 class Done(Struct, frozen=True, omit_defaults=True, tag="done"):

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
+import msgspec
 from msgspec import Struct
 
 from agent.exceptions import HelperError
@@ -60,12 +61,15 @@ class HelperClient:
         Raises:
             HelperError: the helper is gone.
         """
-        _, file = self._ask(channel.ListProcesses())
-        if file is None:
-            raise HelperError("the helper did not list the processes")
-        with os.fdopen(file, "rb") as lines:
-            lines.seek(0)
-            return processes.parse(lines.read())
+        return processes.parse(self._listed(channel.ListProcesses()))
+
+    def watched(self) -> dict[str, str]:
+        """The watched places and what lies directly in them: `dev inode` → path.
+
+        Raises:
+            HelperError: the helper is gone.
+        """
+        return msgspec.json.decode(self._listed(channel.ListWatched()), type=dict[str, str])
 
     def image_of(self, pid: int) -> str:
         """The program a process runs, empty when it is gone.
@@ -114,6 +118,14 @@ class HelperClient:
                 raise HelperError("the root helper is gone")
             mode, lost, dropped, overruns = HEAD.unpack_from(packet)
             yield RecordBatch(MODES[mode], lost, dropped, overruns, list(netlink.split(packet[HEAD.size :])))
+
+    def _listed(self, request: channel.Request) -> bytes:
+        _, file = self._ask(request)
+        if file is None:
+            raise HelperError("the helper answered without a list")
+        with os.fdopen(file, "rb") as lines:
+            lines.seek(0)
+            return lines.read()
 
     def _ask(self, request: channel.Request) -> tuple[channel.Answer, int | None]:
         with self._lock:

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from agent.helper.exceptions import AuditError
 
-MAX_BYTES = 256 << 10
+MAX_BYTES = 4 << 20
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     boot: str
     prior: dict[str, int]
     ours: dict[str, int]
-    rules: Annotated[list[str], Meta(max_length=64)]
+    rules: Annotated[list[str], Meta(max_length=256)]
 
 
 class Ledger:

@@ -13,7 +13,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from agent.helper.exceptions import AuditError
 
@@ -36,6 +36,9 @@ RECEIVE_BUFFER_BYTES = 16 << 20
 """Kernel memory, used only while records wait: about 7,000 of them, or a thousand process starts."""
 
 ANSWER_SECONDS = 2.0
+
+Keeps = Callable[[int, memoryview], bool]
+"""Whether a record of this type and text is kept."""
 
 
 class AuditSocket:
@@ -95,13 +98,15 @@ class AuditSocket:
                 break
         return answers
 
-    def drain(self, batch: bytearray, used: int, wanted: frozenset[int]) -> int:
+    def drain(
+        self, batch: bytearray, used: int, wanted: frozenset[int], keeps: Keeps = lambda _kind, _text: True
+    ) -> int:
         """Put waiting records of the wanted types into `batch` from offset `used`, without waiting, until none is
-        left or another might not fit. Returns the new offset."""
+        left or another might not fit; `keeps` is asked about each of them. Returns the new offset."""
         view = memoryview(batch)
         receive = self._socket.recv_into
         unpack, set_size, passed_over = HEADER.unpack_from, struct.pack_into, self.passed_over.add
-        used = self._drain_early(view, used, wanted)
+        used = self._drain_early(view, used, wanted, keeps)
         while used + MAX_RECORD_BYTES <= len(batch):
             try:
                 size = receive(view[used:])
@@ -113,14 +118,14 @@ class AuditSocket:
                 self.overruns += 1
                 continue
             kind = unpack(batch, used)[1]
-            if kind in wanted:
+            if kind not in wanted:
+                passed_over(kind)
+            elif keeps(kind, view[used + HEADER_BYTES : used + size]):
                 set_size("=I", batch, used, size)
                 used += size
-            else:
-                passed_over(kind)
         return used
 
-    def _drain_early(self, view: memoryview, used: int, wanted: frozenset[int]) -> int:
+    def _drain_early(self, view: memoryview, used: int, wanted: frozenset[int], keeps: Keeps) -> int:
         for place, data in enumerate(self._early):
             if used + MAX_RECORD_BYTES > len(view):
                 del self._early[:place]
@@ -128,6 +133,8 @@ class AuditSocket:
             kind = HEADER.unpack_from(data)[1]
             if kind not in wanted:
                 self.passed_over.add(kind)
+                continue
+            if not keeps(kind, memoryview(data)[HEADER_BYTES:]):
                 continue
             view[used : used + len(data)] = data
             struct.pack_into("=I", view, used, len(data))

@@ -9,12 +9,15 @@ import socket
 import time
 from collections.abc import Callable
 
-from agent.helper import channel, processes, verdict
+import msgspec
+
+from agent.helper import channel, processes, verdict, watches
 from agent.helper.audit import AuditLink
 from agent.helper.exceptions import AuditError, OpenRefusedError
 from agent.helper.files import AllowedFiles
 from agent.helper.netlink import AuditSocket
 from agent.helper.outflow import BATCH_BYTES, Outflow
+from agent.helper.sift import WANTED, Sift
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +28,7 @@ TEND_SECONDS = 5.0
 HEAL_SECONDS = 1.0
 """At most so often is a change of the audit rules looked into, however often it happens."""
 
-SYSCALL, CONFIG_CHANGE, CWD, EXECVE, EOE, REPLACE = 1300, 1305, 1307, 1309, 1320, 1329
-WANTED = frozenset({SYSCALL, CWD, EXECVE, EOE})
-"""Records that tell of process starts. PATH and PROCTITLE, the bulk of an event, say nothing more."""
+CONFIG_CHANGE, REPLACE = 1305, 1329
 
 
 class Server:
@@ -37,6 +38,7 @@ class Server:
         self._files = files
         self._link = link
         self._outflow = Outflow()
+        self._sift: Sift | None = None
         self._batch = bytearray(BATCH_BYTES)
         self._poll = selectors.DefaultSelector()
         self._main: tuple[socket.socket, socket.socket] | None = None
@@ -113,6 +115,8 @@ class Server:
                     file = self._files.open(path, inode)
                 case channel.ListProcesses():
                     file = _memory_file(processes.everything())
+                case channel.ListWatched():
+                    file = _memory_file(msgspec.json.encode(watches.names(self._link.places)))
                 case channel.FindProcess(pid):
                     answer = channel.Done(processes.image_of(pid))
                 case channel.ProbeAudit():
@@ -132,6 +136,7 @@ class Server:
     def _start(self) -> None:
         if self._watched is None:
             self._link.take()
+            self._sift = Sift()
             self._tended = time.monotonic()
             self._next_tend = self._tended + TEND_SECONDS
             self._watch()
@@ -148,9 +153,10 @@ class Server:
     def _move(self) -> None:
         """Everything the kernel has for us, into the queue."""
         assert self._watched is not None
+        assert self._sift is not None
         used = len(self._batch)
         while used > len(self._batch) // 2:
-            used = self._watched.drain(self._batch, 0, WANTED)
+            used = self._watched.drain(self._batch, 0, WANTED, self._sift.keeps)
             if used:
                 self._put(bytes(memoryview(self._batch)[:used]))
         if REPLACE in self._watched.passed_over and self._link.mode == "owner":
@@ -200,7 +206,7 @@ class Server:
 
 
 def _memory_file(data: bytes) -> int:
-    file = os.memfd_create("lienphong-processes", os.MFD_CLOEXEC)
+    file = os.memfd_create("lienphong-answer", os.MFD_CLOEXEC)
     with os.fdopen(os.dup(file), "wb") as writer:
         writer.write(data)
     return file

@@ -65,7 +65,7 @@ def run_split(main: Main, config: Config, layout: Layout) -> int:
     who = account(config.user)
     layout.prepare(who.uid, who.gid)
     process = config.sensors.process
-    link = AuditLink(Ledger(layout.helper / "audit.json"), process.backlog, process.rate)
+    link = AuditLink(Ledger(layout.helper / "audit.json"), process.backlog, process.rate, process.watch)
     server = Server(AllowedFiles(file.path for file in config.sensors.logs.files), link)
     return _Helper(main, who, layout, server).run()
 

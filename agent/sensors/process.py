@@ -1,9 +1,12 @@
-"""Process starts as the kernel reports them, in the fields of Sigma's `process_creation`."""
+"""What the kernel's audit system reports: process starts, in the fields of Sigma's `process_creation`, and writing
+to watched places (`changes`)."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
+from collections.abc import Iterable
 
 from agent import clock
 from agent.config import ProcessConfig
@@ -12,9 +15,11 @@ from agent.helper import rules, verdict
 from agent.helper.client import HelperClient, RecordBatch
 from agent.sensor import Availability, Sink
 from agent.sensors import scrub
-from agent.sensors.accounts import UNSET, Accounts
+from agent.sensors.accounts import Accounts
 from agent.sensors.ancestry import Ancestry
+from agent.sensors.changes import Changes
 from agent.sensors.records import GAP, Assembler, ExecRecord, string
+from agent.sensors.session import session
 from wire.event import Event, Logsource, Value
 
 SOURCE = Logsource(product="linux", category="process_creation")
@@ -49,7 +54,7 @@ class ProcessSensor:
         return Availability(found.works, found.reason, found.fix)
 
     def run(self, sink: Sink, stop: threading.Event) -> None:
-        """Emit every start in the `security` lane until `stop` is set.
+        """Emit every start and change in the `security` lane until `stop` is set.
 
         Raises:
             SensorError: no helper, or the audit system cannot be used.
@@ -57,23 +62,23 @@ class ProcessSensor:
         if self._helper is None:
             raise SensorError("process starts need the root helper: start the agent as root")
         try:
-            starts = Starts(self._helper)
+            told = Activity(self._helper, self._config.watch)
             self._helper.start_audit()
             for batch in self._helper.records(stop):
                 _count_losses(batch, sink)
-                if events := starts.events(batch.records):
+                if events := told.events(batch.records):
                     sink.emit_many("security", events)
-                if lost := starts.take_incomplete():
-                    sink.count("lost_starts", lost)
+                for name, number in told.take_counts().items():
+                    sink.count(name, number)
         except HelperError as error:
             raise SensorError(f"process starts: {error}") from error
 
 
-class Starts:
+class Activity:
     """Turns records into events; knows who started whom."""
 
-    def __init__(self, helper: HelperClient) -> None:
-        """Reads what runs already.
+    def __init__(self, helper: HelperClient, places: Iterable[str]) -> None:
+        """Reads what runs already, and what lies in the watched places.
 
         Raises:
             HelperError: the helper is gone.
@@ -82,17 +87,31 @@ class Starts:
         self._accounts = Accounts()
         self._ancestry = Ancestry(helper.image_of, lambda given: " ".join(scrub.arguments(given)))
         self._ancestry.seed(helper.processes())
+        self._changes = Changes(places, helper.watched, self._accounts, self._ancestry)
+        self._counted: Counter[str] = Counter()
 
     def events(self, records: list[tuple[int, bytes]]) -> list[Event]:
-        """The starts that these records complete, in order."""
+        """The starts and changes that these records complete, in order."""
         self._ancestry.refresh()
         to_mono = clock.mono_us() - clock.now_us()
-        return [self._event(record, to_mono) for record in self._assembler.feed(records)]
+        found: list[Event] = []
+        for record in self._assembler.feed(records):
+            if isinstance(record, ExecRecord):
+                found.append(self._event(record, to_mono))
+            else:
+                found += self._changes.events(record, to_mono)
+        return found
 
-    def take_incomplete(self) -> int:
-        """How many starts were seen only in part since the last call."""
-        lost, self._assembler.incomplete = self._assembler.incomplete, 0
-        return lost
+    def take_counts(self) -> dict[str, int]:
+        """What was not told since the last call, by why."""
+        now = Counter(
+            lost_starts=self._assembler.incomplete,
+            lost_changes=self._assembler.incomplete_changes,
+            repeated_changes=self._changes.repeated,
+            unnamed_changes=self._changes.unnamed,
+        )
+        news, self._counted = now - self._counted, now
+        return news
 
     def _event(self, record: ExecRecord, to_mono: int) -> Event:
         call = record.syscall
@@ -117,7 +136,7 @@ class Starts:
         }
         if len(command) > MAX_COMMAND or record.truncated:
             fields["CommandLineLength"] = len(command)
-        _add_session(fields, call)
+        fields.update(session(call))
         return Event(time=record.time_us, mono=mono, source=SOURCE, origin="kernel", fields=fields)
 
 
@@ -129,16 +148,6 @@ def shown(command: str) -> str:
     if len(command) <= MAX_COMMAND:
         return command
     return command[:MAX_HEAD] + CUT + command[-MAX_TAIL:]
-
-
-def _add_session(fields: dict[str, Value], call: dict[str, str]) -> None:
-    """Who logged in, in which session and on which terminal: only where somebody did."""
-    if (session := int(call["ses"])) != UNSET:
-        fields["LogonId"] = session
-    if (login := int(call["auid"])) != UNSET:
-        fields["auid"] = login
-    if call["tty"] != "(none)":
-        fields["TerminalId"] = call["tty"]
 
 
 def _count_losses(batch: RecordBatch, sink: Sink) -> None:

@@ -1,7 +1,7 @@
-"""Audit records back into whole process starts.
+"""Audit records back into whole process starts and changes of files.
 
-One start is several records with the same stamp `audit(SECONDS.MILLIS:SERIAL)`: SYSCALL, one or more EXECVE (a
-long argument is cut into pieces), CWD, and EOE at the end; those of different starts may interleave. Strings come
+Each is several records with the same stamp `audit(SECONDS.MILLIS:SERIAL)`: SYSCALL, one or more EXECVE (a long
+argument is cut into pieces) or PATH, CWD, and EOE at the end; those of different ones may interleave. Strings come
 in quotes, or as hex digits when they hold spaces, quotes or anything but printable ASCII (kernel/audit.c,
 audit_log_n_untrustedstring).
 """
@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import Struct
 
-SYSCALL, CWD, EXECVE, EOE = 1300, 1307, 1309, 1320
+from agent.helper import rules
+from agent.helper.sift import CWD, EOE, EXECVE, PATH, SYSCALL
 
 MAX_PENDING = 1_024
-"""Starts whose end has not come; more can only be remains of lost records."""
+"""Starts and changes whose end has not come; more can only be remains of lost records."""
 
 MAX_HEAD_BYTES, MAX_TAIL_BYTES = 88 << 10, 60 << 10
 """Of one start's EXECVE records, from the front and from the end; a command line may be 2 MiB long, and what
@@ -25,6 +26,9 @@ matters may stand behind padding."""
 
 GAP = "\0"
 """Stands in the arguments where some are left out: no argument holds this character."""
+
+MAX_PATHS = 16
+"""PATH records of one call; renaming writes four."""
 
 
 class ExecRecord(Struct, frozen=True):
@@ -39,9 +43,21 @@ class ExecRecord(Struct, frozen=True):
     truncated: bool
 
 
+class ChangeRecord(Struct, frozen=True):
+    """A successful call with the paths it dealt with: perhaps one that wrote. `paths` are the fields of its PATH
+    records in order, the name decoded (empty where the kernel knows none)."""
+
+    time_us: int
+    syscall: dict[str, str]
+    paths: list[dict[str, str]]
+    cwd: str
+
+
 class _Pending(Struct):
     syscall: bytes
+    start: bool
     head: list[bytes] = []
+    """Of a start its first EXECVE records; of a change its PATH records."""
     head_size: int = 0
     tail: deque[bytes] = msgspec.field(default_factory=deque)
     tail_size: int = 0
@@ -72,55 +88,84 @@ class Assembler:
         """`calls`: the numbers of execve and execveat by architecture."""
         self.incomplete = 0
         """Starts of which the kernel passed on only parts: seen, but not to be told."""
-        self._markers = tuple(
-            f"arch={arch:x} syscall={number} success=yes".encode()
-            for arch, numbers in calls.items()
-            for number in numbers
-        )
+        self.incomplete_changes = 0
+        """The same of calls that changed files."""
+        self._markers = rules.start_markers(calls)
         self._pending: dict[bytes, _Pending | None] = {}
 
-    def feed(self, records: Iterable[tuple[int, bytes]]) -> Iterator[ExecRecord]:
-        """The starts that these records complete."""
+    def feed(self, records: Iterable[tuple[int, bytes]]) -> Iterator[ExecRecord | ChangeRecord]:
+        """The starts and changes that these records complete."""
         for kind, text in records:
             stamp, _, rest = text.partition(b"): ")
             if kind == SYSCALL:
                 self._begin(stamp, rest)
             elif kind == EOE:
-                if start := self._pending.pop(stamp, None):
-                    yield from self._finish(stamp, start)
+                if pending := self._pending.pop(stamp, None):
+                    yield from self._finish(stamp, pending)
             else:
                 self._add(kind, stamp, rest)
 
     def _begin(self, stamp: bytes, rest: bytes) -> None:
         if len(self._pending) >= MAX_PENDING:
-            self.incomplete += self._pending.pop(next(iter(self._pending))) is not None
-        # Other rules' events have their EXECVE and CWD too: remembered as nothing, so as not to seem lost.
-        self._pending[stamp] = _Pending(rest) if rest.startswith(self._markers) else None
+            self._count_lost(self._pending.pop(next(iter(self._pending))))
+        start = rest.startswith(self._markers)
+        # What failed has its EXECVE and CWD too: remembered as nothing, so as not to seem lost.
+        self._pending[stamp] = _Pending(rest, start) if start or b" success=yes" in rest else None
 
     def _add(self, kind: int, stamp: bytes, rest: bytes) -> None:
         try:
-            start = self._pending[stamp]
+            pending = self._pending[stamp]
         except KeyError:
             self.incomplete += kind == EXECVE and rest.startswith(b"argc=")
             return
-        if start is None:
+        if pending is None:
             return
         if kind == CWD:
-            start.cwd = rest
-        else:
-            start.add(rest)
+            pending.cwd = rest
+        elif kind != (EXECVE if pending.start else PATH):
+            return
+        elif pending.start:
+            pending.add(rest)
+        elif len(pending.head) < MAX_PATHS:
+            pending.head.append(rest)
 
-    def _finish(self, stamp: bytes, start: _Pending) -> Iterator[ExecRecord]:
+    def _finish(self, stamp: bytes, pending: _Pending) -> Iterator[ExecRecord | ChangeRecord]:
         try:
-            yield ExecRecord(
-                time_us=_time_us(stamp),
-                syscall=fields(start.syscall),
-                arguments=arguments(start.texts()),
-                cwd=string(fields(start.cwd).get("cwd", "")),
-                truncated=start.truncated,
-            )
+            if pending.start:
+                yield _exec(stamp, pending)
+            elif pending.head:
+                yield _change(stamp, pending)
         except ValueError:
-            self.incomplete += 1
+            self._count_lost(pending)
+
+    def _count_lost(self, pending: _Pending | None) -> None:
+        if pending is not None:
+            self.incomplete += pending.start
+            self.incomplete_changes += not pending.start and bool(pending.head)
+
+
+def _exec(stamp: bytes, pending: _Pending) -> ExecRecord:
+    return ExecRecord(
+        time_us=_time_us(stamp),
+        syscall=fields(pending.syscall),
+        arguments=arguments(pending.texts()),
+        cwd=string(fields(pending.cwd).get("cwd", "")),
+        truncated=pending.truncated,
+    )
+
+
+def _change(stamp: bytes, pending: _Pending) -> ChangeRecord:
+    return ChangeRecord(
+        time_us=_time_us(stamp),
+        syscall=fields(pending.syscall),
+        paths=[_path(text) for text in pending.head],
+        cwd=string(fields(pending.cwd).get("cwd", "")),
+    )
+
+
+def _path(text: bytes) -> dict[str, str]:
+    found = fields(text)
+    return {**found, "name": string(found.get("name", ""))}
 
 
 def fields(text: bytes) -> dict[str, str]:

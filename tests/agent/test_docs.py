@@ -24,7 +24,9 @@ def settings(kind, prefix=""):
             yield from settings(inner.cls, f"{name}.")
             continue
         yield name, field.default
-        if isinstance(inner, msgspec.inspect.VarTupleType):
+        if isinstance(inner, msgspec.inspect.VarTupleType) and isinstance(
+            inner.item_type, msgspec.inspect.StructType
+        ):
             yield from settings(inner.item_type.cls, f"{name}[].")
 
 

@@ -55,10 +55,12 @@ def main(wanted: list[str]) -> int:
     return int(not all(empty))
 
 
-def typed(watch: Watch, logs: Path, lines: Sequence[str], log: bool) -> list[Event]:
-    """What the sensors saw from the first line typed to the last one's effect; with `log`, also what logs say."""
+def typed(watch: Watch, logs: Path, lines: Sequence[str], log: bool, watched: Sequence[str] = ()) -> list[Event]:
+    """What the sensors saw from the first line typed to the last one's effect; with `log`, also what logs say;
+    with `watched`, also what was written to these directories."""
     before = len(watch.events)
     with Sandbox(logs) as sandbox:
+        sandbox.watch(watched)
         sandbox.type(lines)
         if log:
             sandbox.type([f"logger -p auth.info -t su {MARK}"])
@@ -77,16 +79,25 @@ def typed(watch: Watch, logs: Path, lines: Sequence[str], log: bool) -> list[Eve
 
 def _record(watch: Watch, logs: Path, step: Step) -> bool:
     try:
-        seen = typed(watch, logs, step.typed, step.log)
+        seen = typed(watch, logs, step.typed, step.log, step.watched)
     except AssertionError as error:
         print(f"{step.rule} {step.sample}: {error}", flush=True)
         return False
-    events = [event for event in seen if re.search(step.about, (event.raw or "") if step.log else _command(event))]
+    events = [event for event in seen if re.search(step.about, _sample_text(step, event))]
     print(f"{step.rule} {step.sample}: {len(events)} events", flush=True)
     (rule,) = RULES.rglob(f"{step.rule}.yml")
     if events:
         write(rule.with_suffix("") / f"{step.sample}.jsonl", events)
     return bool(events)
+
+
+def _sample_text(step: Step, event: Event) -> str:
+    """What `about` of a step is looked for in; empty for what is not of the step's kind."""
+    if step.log:
+        return event.raw or ""
+    if step.watched:
+        return str(event.fields.get("TargetFilename", ""))
+    return _command(event)
 
 
 def _distinct(events: Iterable[Event]) -> list[Event]:

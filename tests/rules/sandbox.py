@@ -90,6 +90,7 @@ class Sandbox:
     def __init__(self, log_directory: Path) -> None:
         self._log_directory = log_directory
         self._heard = ""
+        self._watched: list[str] = []
         self.session = 0
 
     def __enter__(self) -> Sandbox:
@@ -117,6 +118,8 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for place in self._watched:
+            self._audit_rule("-d", place)
         self._process.kill()
         self._process.wait()
         os.close(self._terminal)
@@ -128,6 +131,24 @@ class Sandbox:
             os.write(self._terminal, line.encode() + b"\n")
             shown += self._hear(AWAITS_INPUT)
         return shown
+
+    def watch(self, places: Sequence[str]) -> None:
+        """Have the kernel tell of writing to these directories of the sandbox. They must not be
+        those that the helper watches but, say, those above: a kernel that knows a path already goes on with what
+        it found there first, the machine's own, to which nothing is written from here."""
+        for place in places:
+            self._audit_rule("-a", place)
+        self._watched += places
+
+    def _audit_rule(self, action: str, place: str) -> None:
+        rule = ["-F", f"dir={place}", "-F", "perm=wa", "-F", "success=1", "-k", "lienphong"]
+        enter = ["nsenter", f"--mount=/proc/{self._inside()}/ns/mnt"]
+        subprocess.run([*enter, "auditctl", action, "always,exit", *rule], check=True, capture_output=True)
+
+    def _inside(self) -> int:
+        """A process that lives in the sandbox: its first, child of `unshare`."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return int(children.split()[0])
 
     def _hear(self, until: str) -> str:
         deadline = time.monotonic() + STEP_SECONDS

@@ -29,6 +29,7 @@ ACTS = {
         "s.call([\"sh\",\"-c\",\"true\"],stdin=c.fileno())'",
     ),
     "cron_job_written_by_command": ("sh -c 'echo \"* * * * * root id\" > /etc/cron.d/viec'",),
+    "cron_job_written_by_shell": ("echo '* * * * * root id' > /etc/cron.d/viec2",),
     "account_with_root_powers": ("useradd -o -u 0 -g 0 -M quantri2",),
     "setuid_bit_set": ("cp /bin/bash /tmp/.b; chmod u+s /tmp/.b",),
     "program_run_from_temporary_place": ("cp /bin/ls /tmp/l; /tmp/l /",),
@@ -50,6 +51,7 @@ def test_acts_are_known_within_seconds(engine: Engine, reachable: Path) -> None:
     logs.mkdir()
     late = {}
     with Watch(reachable, logs) as watch, Sandbox(logs) as sandbox:
+        sandbox.watch(["/etc"])
         for rule, lines in ACTS.items():
             before = len(watch.events)
             sandbox.type(lines)

@@ -18,6 +18,7 @@ from sigma.validation import SigmaValidator
 from sigma.validators.core import validators
 
 from agent.own import AGENT
+from agent.sensors.changes import SOURCE as FILE_SOURCE
 from agent.sensors.logs import SOURCES as LOG_SOURCES
 from agent.sensors.process import SOURCE as PROCESS_SOURCE
 from collector.detection.card import card
@@ -31,7 +32,7 @@ from wire.health import HEALTH
 PROJECT = Path(__file__).resolve().parents[2]
 SIGMAHQ = PROJECT.parent / "shared" / "data" / "sigma" / "sigmahq-rules.tar.gz"
 
-EMITTED = {PROCESS_SOURCE, *LOG_SOURCES.values(), HEALTH, AGENT}
+EMITTED = {PROCESS_SOURCE, FILE_SOURCE, *LOG_SOURCES.values(), HEALTH, AGENT}
 """What the agent's sensors and the agent itself state as their log source."""
 
 NEED_A_DOWNLOAD = {"attacktag", "d3_fendtag"}

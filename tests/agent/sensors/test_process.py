@@ -7,11 +7,9 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import msgspec
 import pytest
 
 from agent import clock
@@ -19,51 +17,11 @@ from agent.config import ProcessConfig
 from agent.exceptions import SensorError
 from agent.sensors.process import MAX_COMMAND, SOURCE, UNSURE, ProcessSensor, shown
 from agent.sensors.records import GAP
-from tests.agent.helper.audit_state import audit_alone, reachable_directory, wait_for
-from tests.agent.helper.divided import Divided
 from tests.agent.sensors.collected import Collected
-from wire.event import Event, Value
+from tests.agent.sensors.watched import Watching
+from wire.event import Value
 
 pytestmark = pytest.mark.root
-
-PROGRAM = Path(__file__).with_name("watching.py")
-
-
-class Watching:
-    """The sensor, and what it told."""
-
-    def __init__(self, divided: Divided) -> None:
-        self.divided = divided
-
-    def events(self) -> list[Event]:
-        lines = [line for line in self.divided.lines if line.startswith("event ")]
-        return [msgspec.json.decode(line.removeprefix("event "), type=Event) for line in lines]
-
-    def find(self, holds: Callable[[dict[str, Value]], bool]) -> Event:
-        found: list[Event] = []
-
-        def look() -> bool:
-            found[:] = [event for event in self.events() if holds(event.fields)]
-            return bool(found)
-
-        wait_for(look, what="the event")
-        return found[0]
-
-    def command(self, ends: str) -> Event:
-        return self.find(lambda fields: str(fields["CommandLine"]).endswith(ends))
-
-
-@pytest.fixture(scope="module")
-def watching() -> Iterator[Watching]:
-    """One for all tests: each looks for words of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("the audit system is root's: run the tests as root")
-    with audit_alone() as audit, reachable_directory() as directory:
-        divided = Divided(PROGRAM, directory, "process")
-        divided.main()
-        wait_for(lambda: audit.status().enabled and len(audit.rules()) == 2, what="the rules")
-        yield Watching(divided)
-        divided.close()
 
 
 def test_a_start_has_all_its_fields(watching: Watching, tmp_path: Path) -> None:

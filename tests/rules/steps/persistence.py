@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from tests.rules.sandbox import ACCOUNT
-from tests.rules.steps.step import KEY, SITE, Step, starts
+from tests.rules.steps.step import KEY, SITE, Step, starts, writes
+
+CRON = ("/etc", "/var/spool")
+"""Above the places that the helper watches, see `Sandbox.watch`."""
 
 PERSISTENCE: tuple[Step, ...] = (
     starts(
@@ -23,6 +26,28 @@ PERSISTENCE: tuple[Step, ...] = (
         "cron_job_written_by_command", "negative-looking", "cron",
         "crontab -l", "EDITOR=true crontab -e", "cat /etc/crontab", "cp /etc/crontab /root/crontab.cu",
         "sh -c 'cat /etc/cron.d/* > /root/cron.txt'", "ls /etc/cron.d", "sed -n 1p /etc/crontab",
+    ),
+    writes(
+        "cron_job_written_by_shell", "positive-typed", "cron", CRON,
+        "echo '* * * * * root id' > /etc/cron.d/viec",
+        "cd /etc; echo '* * * * * root id' >> crontab; cd",
+        "printf '#!/bin/sh\nid\n' > /etc/cron.hourly/viec",
+        "(echo '* * * * * id' > /var/spool/cron/crontabs/root)",
+    ),
+    writes(
+        "cron_job_written_by_shell", "positive-scripts", "cron", CRON,
+        "sh -c 'echo \"* * * * * root id\" > /etc/cron.d/viec'",
+        "printf 'echo \"* * * * * root id\" > /etc/cron.daily/viec\n' > cai.sh; bash cai.sh",
+    ),
+    writes(
+        "cron_job_written_by_shell", "negative-package", "cron", CRON,
+        "apt-get install -y -qq --no-download --reinstall cron logrotate >/dev/null 2>&1",
+    ),
+    writes(
+        "cron_job_written_by_shell", "negative-other-programs", "cron|hosts|sudoers", CRON,
+        "echo '10.0.0.9 may-9' >> /etc/hosts", "echo '# ghi' > /etc/sudoers.d/ghi-chu",
+        "EDITOR=true crontab -e", "touch /etc/crontab", "chmod 600 /etc/crontab",
+        "cat /etc/cron.d/* > /root/cron.txt", "vim -es -c 'normal Go# x' -c wq /etc/crontab",
     ),
     starts(
         "account_with_root_powers", "positive-tools", "^user(add|mod) ",

@@ -1,7 +1,7 @@
 """One thing that is typed in the sandbox to record a sample, and which of the events that follow are the sample.
 
-`about` is a regular expression over `CommandLine` (or the log line). It tells what was done, never what a rule
-looks for: a rule that is changed must still face the same samples.
+`about` is a regular expression over `CommandLine` (or `TargetFilename`, or the log line). It tells what was done,
+never what a rule looks for: a rule that is changed must still face the same samples.
 """
 
 from __future__ import annotations
@@ -26,18 +26,25 @@ KEY = "mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N '' -f /root/khoa;
 
 @dataclass(frozen=True)
 class Step:
-    """One sample: `rule` is the rule's file name, `sample` begins with `positive-` or `negative-`."""
+    """One sample: `rule` is the rule's file name, `sample` begins with `positive-` or `negative-`; `watched` are
+    places in the sandbox whose changes are the sample."""
 
     rule: str
     sample: str
     typed: tuple[str, ...]
     about: str
     log: bool = False
+    watched: tuple[str, ...] = ()
 
 
 def starts(rule: str, sample: str, about: str, *typed: str) -> Step:
     """A sample of process starts."""
     return Step(rule, sample, typed, about)
+
+
+def writes(rule: str, sample: str, about: str, watched: tuple[str, ...], *typed: str) -> Step:
+    """A sample of changes in watched places."""
+    return Step(rule, sample, typed, about, watched=watched)
 
 
 def says(rule: str, sample: str, about: str, *typed: str) -> Step:
