@@ -24,10 +24,11 @@ RIGHTS_BYTES = socket.CMSG_SPACE(4)
 
 class OpenFile(Struct, frozen=True, tag="open"):
     """Open a configured log file for reading, or with `inode` the file of that number beside it whose name begins
-    with its name: where it went when it was rotated."""
+    with its name: where it went when it was rotated; with `after` (ns) the next one written to last."""
 
     path: Annotated[str, Meta(max_length=4_096)]
     inode: int = 0
+    after: int = 0
 
 
 class ListProcesses(Struct, frozen=True, tag="processes"):

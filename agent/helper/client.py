@@ -41,14 +41,15 @@ class HelperClient:
         self._records = records
         self._lock = threading.Lock()
 
-    def open_log(self, path: str, inode: int = 0) -> int:
-        """A descriptor of a configured log file, or of where it went when it was rotated; the caller closes it.
+    def open_log(self, path: str, inode: int = 0, after: int = 0) -> int:
+        """A descriptor of a configured log file, or of where it went when it was rotated (see
+        `files.AllowedFiles.open`); the caller closes it.
 
         Raises:
             OpenRefusedError: not configured, not there, or not a plain file.
             HelperError: the helper is gone.
         """
-        answer, file = self._ask(channel.OpenFile(path, inode))
+        answer, file = self._ask(channel.OpenFile(path, inode, after))
         if isinstance(answer, channel.Refused):
             raise OpenRefusedError(answer.message, answer.absent)
         if file is None:

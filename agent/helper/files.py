@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from agent.helper.exceptions import OpenRefusedError
@@ -22,9 +22,11 @@ class AllowedFiles:
     def __init__(self, paths: Iterable[str]) -> None:
         self._paths = frozenset(paths)
 
-    def open(self, path: str, inode: int = 0) -> int:
+    def open(self, path: str, inode: int = 0, after: int = 0) -> int:
         """A descriptor of the file, to be closed by the caller. With `inode`, of the file with that number in the
-        same directory whose name begins with this one's: a log goes on under such a name when it is rotated.
+        same directory whose name begins with this one's: a log goes on under such a name when it is rotated. With
+        `after`, of the one among the file and what was rotated from it that was the first to be written to last
+        after this time (ns since the epoch), empty ones left out; of the file when there is none.
 
         Raises:
             OpenRefusedError: not on the list, not there, a link, or no regular file.
@@ -36,6 +38,8 @@ class AllowedFiles:
             name = PurePosixPath(path).name
             if inode:
                 name = _neighbour(directory, name, inode, path)
+            elif after:
+                name = _successor(directory, name, after)
             return _open_regular(directory, name, path)
         finally:
             os.close(directory)
@@ -56,15 +60,33 @@ def _open_directory(path: PurePosixPath) -> int:
 
 
 def _neighbour(directory: int, name: str, inode: int, path: str) -> str:
+    for entry in _neighbours(directory):
+        if entry.name.startswith(name) and entry.inode() == inode:
+            return entry.name
+    raise OpenRefusedError(f"{path}: no file beside it has inode {inode}", absent=True)
+
+
+def _successor(directory: int, name: str, after: int) -> str:
+    found: list[tuple[int, bool, str]] = []
+    for entry in _neighbours(directory):
+        if entry.name == name or entry.name.startswith((f"{name}.", f"{name}-")):
+            try:
+                state = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(state.st_mode) and state.st_size and state.st_mtime_ns > after:
+                found.append((state.st_mtime_ns, entry.name == name, entry.name))
+    return min(found)[2] if found else name
+
+
+def _neighbours(directory: int) -> Iterator[os.DirEntry[str]]:
     readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
         with os.scandir(readable) as entries:
             for _, entry in zip(range(MAX_NEIGHBOURS), entries, strict=False):
-                if entry.name.startswith(name) and entry.inode() == inode:
-                    return entry.name
+                yield entry
     finally:
         os.close(readable)
-    raise OpenRefusedError(f"{path}: no file beside it has inode {inode}", absent=True)
 
 
 def _open_regular(directory: int, name: str, path: str) -> int:

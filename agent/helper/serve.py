@@ -111,8 +111,8 @@ class Server:
         answer: channel.Answer = channel.Done()
         try:
             match request:
-                case channel.OpenFile(path, inode):
-                    file = self._files.open(path, inode)
+                case channel.OpenFile(path, inode, after):
+                    file = self._files.open(path, inode, after)
                 case channel.ListProcesses():
                     file = _memory_file(processes.everything())
                 case channel.ListWatched():

@@ -19,15 +19,22 @@ from agent.helper.exceptions import OpenRefusedError
 CHUNK_BYTES = 256 << 10
 FINGERPRINT_BYTES = 256
 
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+"""How files begin that gzip, bzip2, xz or zstd made; logrotate has a log packed one rotation later."""
+
+MAX_PASSED = 4_096
+"""Packed files passed over in one step."""
+
 
 class Opener(Protocol):
-    """Opens the file at a path, or the one with this inode beside it whose name begins with its name.
+    """Opens the file at a path, or the one with this inode beside it whose name begins with its name, or the
+    next one after a time; see `AllowedFiles.open`.
 
     Raises:
         OpenRefusedError: `absent` when there is no such file.
     """
 
-    def __call__(self, path: str, inode: int = 0) -> int: ...
+    def __call__(self, path: str, inode: int = 0, after: int = 0) -> int: ...
 
 
 class Mark(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -56,7 +63,7 @@ def decode(data: bytes) -> Mark | None:
 
 class Tail:
     """One file. `counts` collects what happened since the last look: `rotations`, `truncations`, `truncated_lines`
-    and `lost_files` (rotated away while nobody looked, and not found again)."""
+    and `lost_files` (rotated away while nobody looked, and not found again or packed since)."""
 
     def __init__(self, path: str, opener: Opener, max_line: int, mark: Mark | None) -> None:
         """Begins at `mark`; without one at the end of what is there, or at the start of what appears later."""
@@ -199,10 +206,31 @@ class Tail:
         if more != unfinished:
             return self._lines(more)
         last = [self._bounded(unfinished)] if unfinished and not self._skipping else []
+        after = os.fstat(self._file).st_mtime_ns
         self.close()
         self._count("rotations")
-        self._appear()
+        self._follow(after)
         return last or self.read()
+
+    def _follow(self, after: int) -> None:
+        """The file written to after this time (ns): there may have been several rotations since the last look."""
+        for _ in range(MAX_PASSED):
+            try:
+                file = self._open(self._path, after=after)
+            except OpenRefusedError as error:
+                if not error.absent:
+                    self._count("lost_files")
+                break
+            written = os.fstat(file).st_mtime_ns
+            # Not later than what was read: there is no other, this is the file itself.
+            if written <= after or not os.pread(file, 8, 0).startswith(PACKED):
+                self._file = file
+                self._offset, self._head, self._skipping = 0, b"", False
+                return
+            after = written
+            os.close(file)
+            self._count("lost_files")
+        self._appear()
 
     def _replaced(self) -> bool:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -263,3 +265,34 @@ def test_meta_filters_apply_to_the_rules_they_name(tmp_path: Path) -> None:
     found = load([write_rules(tmp_path / "filtered.yml", named, meta)])
     assert found.found == 1
     assert found.rules[0].hash != plain.hash
+
+
+BOMB = GOOD.replace("Image|endswith: /nc", "CommandLine|re: '((a{1000}){1000}){1000}'").replace(
+    "id: 1111", "id: 2222"
+)
+STARVED = """
+import resource, sys
+from pathlib import Path
+from collector.detection import regexes
+from collector.detection.load import load
+regexes.EXPANSION_LIMIT = 10**12
+resource.setrlimit(resource.RLIMIT_AS, (600 * 1024 * 1024,) * 2)
+found = load([Path(sys.argv[1])])
+print([rule.title for rule in found.rules], [(bad.line, bad.reason) for bad in found.refused])
+"""
+
+
+def test_an_expression_that_multiplies_too_far_costs_its_rule_only(tmp_path: Path) -> None:
+    found = load_text(tmp_path, GOOD + "---\n" + BOMB)
+    assert [each.title for each in found.rules] == ["Good"]
+    (refused,) = found.refused
+    assert (refused.file, refused.line) == (str(tmp_path / "some.yml"), 9)
+    assert "repeats more than 10000 elements" in refused.reason
+
+
+def test_a_rule_for_which_memory_runs_out_is_refused_and_the_others_run(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(BOMB + "---\n" + GOOD)
+    command = [sys.executable, "-c", STARVED, str(tmp_path / "rules.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    assert done.stdout.startswith("['Good'] [(4, "), done.stderr
+    assert "needs more memory than there is" in done.stdout

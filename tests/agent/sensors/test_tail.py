@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,6 +127,57 @@ def test_what_was_rotated_while_nobody_looked_is_found(log: Path, follow: Follow
     log.rename(log.with_name(name))
     write(log, "three\n")
     assert everything(follow(mark)) == [b"two", b"three"]
+
+
+def rotated_twice(log: Path, between: bytes) -> None:
+    """`two` at the end of the oldest, `between` in the middle, `four` in the newest; minutes apart."""
+    write(log, "two\n")
+    log.rename(log.with_name("auth.log.2"))
+    write(log.with_name("auth.log.1"), between)
+    write(log, "four\n")
+    for name, minutes in (("auth.log.4", 9), ("auth.log.2", 6), ("auth.log.1", 3), ("auth.log.tmp", 2)):
+        path = log.with_name(name)
+        if minutes in (2, 9):
+            path.write_text("" if minutes == 2 else "told long ago\n")
+        when = time.time_ns() - minutes * 60_000_000_000
+        os.utime(path, ns=(when, when))
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_every_file_between_two_looks_is_read(log: Path, follow: Follow, running: bool) -> None:
+    log.touch()
+    first = follow()
+    write(log, "one\n")
+    everything(first)
+    rotated_twice(log, b"three\nno end")
+    second = first if running else follow(first.mark())
+    assert everything(second) == [b"two", b"three", b"no end", b"four"]
+    assert second.counts == {"rotations": 2}
+
+
+def test_what_was_packed_between_two_looks_is_counted_as_lost(log: Path, follow: Follow) -> None:
+    log.touch()
+    tail_ = follow()
+    rotated_twice(log, gzip.compress(b"three\n"))
+    assert everything(tail_) == [b"two", b"four"]
+    assert tail_.counts == {"rotations": 1, "lost_files": 1}
+
+
+def test_a_log_that_looks_packed_is_read_all_the_same(log: Path, follow: Follow) -> None:
+    log.touch()
+    tail_ = follow()
+    rotated_twice(log, b"three\n")
+    log.write_bytes(b"BZh is how it begins\n")
+    assert everything(tail_) == [b"two", b"three", b"BZh is how it begins"]
+
+
+def test_what_may_not_be_opened_between_two_looks_is_counted_as_lost(log: Path, follow: Follow) -> None:
+    log.touch()
+    tail_ = follow()
+    rotated_twice(log, b"three\n")
+    log.with_name("second-name").hardlink_to(log.with_name("auth.log.1"))
+    assert everything(tail_) == [b"two", b"four"]
+    assert tail_.counts == {"rotations": 1, "lost_files": 1}
 
 
 def test_what_was_rotated_out_of_reach_is_counted_as_lost(log: Path, follow: Follow) -> None:
