@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from collector import incidents
 from collector.api import Hub, Passwords, Policy, Services, create_app
-from collector.api.server import WebServer, configuration, listen
+from collector.api.entrance import more_files
+from collector.api.server import MAX_CONNECTIONS, WebServer, configuration, listen
 from collector.door import AsyncDoor, DoorError, serve_door
 from collector.exceptions import TrustError
 from collector.fleet import AdmissionWatch, Enrolment, FleetError, agents, tokens
@@ -189,6 +190,7 @@ async def serve(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    more_files(MAX_CONNECTIONS)
     root = await asyncio.to_thread(ca_pem.read_text)
     database = connect(state_url)
     signer = AsyncDoor(doors_dir / "signer.sock")

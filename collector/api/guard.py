@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 
@@ -12,6 +13,9 @@ from collector.api.problems import problem
 from collector.console import SECURITY_HEADERS
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[^\s:/?#@\[\]\\]*)(:[0-9]*)?")
+"""A Host header (RFC 9110, 7.2): a name or address and perhaps a port, nothing of a URL around them."""
 
 
 class Guard:
@@ -39,24 +43,29 @@ class Guard:
 
         refusal = self._refusal(Headers(scope=scope), scope["method"])
         if refusal:
-            code, detail = refusal
-            status = HTTPStatus.MISDIRECTED_REQUEST if code == "bad_host" else HTTPStatus.FORBIDDEN
+            status, code, detail = refusal
             await problem(status, code, detail)(scope, receive, send_with_headers)
         else:
             await self._app(scope, receive, send_with_headers)
 
-    def _refusal(self, headers: Headers, method: str) -> tuple[str, str] | None:
-        host = headers.get("host", "")
+    def _refusal(self, headers: Headers, method: str) -> tuple[HTTPStatus, str, str] | None:
+        hosts = headers.getlist("host")
+        if len(hosts) > 1 or not all(HOST.fullmatch(host.strip()) for host in hosts):
+            return HTTPStatus.BAD_REQUEST, "bad_host", "send one Host header, with a name and perhaps a port"
+        host = hosts[0] if hosts else ""
         if bare_host(host) not in self._names:
-            return "bad_host", "use one of the names given to init --hostname (hostnames in collector.yaml)"
-        if method in {"GET", "HEAD"}:
-            return None
-        origin = headers.get("origin")
-        if origin is not None and origin.lower() != f"https://{host.lower()}":
-            return "bad_origin", "changes are taken from this console's own pages only"
-        if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            return "bad_origin", "changes are taken from this console's own pages only"
+            detail = "use one of the names given to init --hostname (hostnames in collector.yaml)"
+            return HTTPStatus.MISDIRECTED_REQUEST, "bad_host", detail
+        if method not in {"GET", "HEAD"} and _foreign(headers, host):
+            return HTTPStatus.FORBIDDEN, "bad_origin", "changes are taken from this console's own pages only"
         return None
+
+
+def _foreign(headers: Headers, host: str) -> bool:
+    origin = headers.get("origin")
+    if origin is not None and origin.lower() != f"https://{host.lower()}":
+        return True
+    return headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
 
 
 def bare_host(header: str) -> str:

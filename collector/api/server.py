@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -11,6 +12,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from collector.api.entrance import Entrance
 from collector.api.exceptions import ListenerError
 from collector.api.protocol import PeopleProtocol
 
@@ -23,7 +25,10 @@ KEEP_ALIVE_S = 30
 
 
 class WebServer(uvicorn.Server):
-    """uvicorn without its signal handlers (the process has its own), and with a word when it has started."""
+    """uvicorn without its signal handlers (the process has its own), behind an entrance of ours, and with a word
+    when it has started."""
+
+    _entrance: Entrance | None = None
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -36,15 +41,31 @@ class WebServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and cut what is still connected: TLS would wait half a minute for each peer's farewell."""
+        if self._entrance is not None:
+            self._entrance.close()
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell."""
-        await super().startup(sockets)
+        """Start on the one socket given, and tell."""
+        assert sockets is not None
+        assert self.config.ssl is not None
+        [listener] = sockets
+        await self.lifespan.startup()
+        self.servers = []
+        self._entrance = Entrance(
+            listener, self.config.ssl, self._protocol, lambda: len(self.server_state.connections), MAX_CONNECTIONS
+        )
+        self._entrance.open()
+        self.started = True
         self._tell()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:

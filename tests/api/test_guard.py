@@ -39,6 +39,24 @@ def test_other_names_are_refused(stranger: Browser, host: str) -> None:
     assert answer.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    "host", ["localhost:38443@evil", "localhost/", "[::1]x", "localhost:1:2", "a@localhost", "localhost evil"]
+)
+def test_a_host_that_is_more_than_name_and_port_is_malformed(stranger: Browser, host: str) -> None:
+    answer = stranger.get("/healthz", headers={"Host": host})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_host")
+
+
+def test_two_host_headers_are_malformed(running: Running) -> None:
+    context = ssl.create_default_context(cafile=running.layout.root_certificate)
+    with (
+        socket.create_connection(("127.0.0.1", running.port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        secured.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n")
+        assert secured.recv(4096).startswith(b"HTTP/1.1 400")
+
+
 @pytest.mark.parametrize("host", ["collector.test", "COLLECTOR.test:8443", "127.0.0.1", "[::1]:1"])
 def test_our_names_are_served(stranger: Browser, host: str) -> None:
     assert stranger.get("/healthz", headers={"Host": host}).json() == {"status": "ok"}
