@@ -12,14 +12,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "first_steps": (
         "Bắt đầu:\n"
         "  1. xin tệp mã ghi danh ở máy thu thập (lienphong-collector token create)\n"
-        "  2. lienphong-agent enrol --data /var/lib/lienphong --collector https://TEN:7444 --token-file TEP\n"
-        "  3. lienphong-agent run --data /var/lib/lienphong\n"
-        "  4. lienphong-agent status --data /var/lib/lienphong",
+        "  2. lienphong-agent enrol --data /var/lib/lp-agent --collector https://TEN:7444 --token-file TEP\n"
+        "  3. lienphong-agent run --data /var/lib/lp-agent\n"
+        "  4. lienphong-agent status --data /var/lib/lp-agent",
         "First steps:\n"
         "  1. get an enrolment token file from the collector (lienphong-collector token create)\n"
-        "  2. lienphong-agent enrol --data /var/lib/lienphong --collector https://NAME:7444 --token-file FILE\n"
-        "  3. lienphong-agent run --data /var/lib/lienphong\n"
-        "  4. lienphong-agent status --data /var/lib/lienphong",
+        "  2. lienphong-agent enrol --data /var/lib/lp-agent --collector https://NAME:7444 --token-file FILE\n"
+        "  3. lienphong-agent run --data /var/lib/lp-agent\n"
+        "  4. lienphong-agent status --data /var/lib/lp-agent",
     ),
     "data": ("thư mục dữ liệu của tác tử", "the agent's data directory"),
     "config": ("tệp cấu hình (mặc định: DATA/agent.yaml)", "configuration file (default: DATA/agent.yaml)"),
