@@ -52,6 +52,9 @@ def user(event: Event) -> str:
 def summary(event: Event) -> str:
     """The line that a person reads first: the whole command line, else the message, else what is there."""
     line = _first(event, SUMMARY_FIELDS) or _text(event.raw)
+    target = _text(event.fields.get("TargetFilename"))
+    if event.source.category == "file_event" and target and line != target:
+        line = f"{target} ← {line}"  # what was written says more than who wrote: a shell's line is only its name
     if not line:
         line = " ".join(f"{name}={_text(value)}" for name, value in event.fields.items())
     return line[:SUMMARY_CHARACTERS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +89,14 @@ def test_an_alert_is_found_by_any_line_in_it() -> None:
     full = grouping.with_lines(search, ["x" * grouping.SEARCH_CHARACTERS, "later"])
     assert len(full) == grouping.SEARCH_CHARACTERS
     assert full.startswith(search)
+
+
+def test_a_changed_file_stands_before_whoever_changed_it() -> None:
+    event = Event(
+        time=1,
+        source=Logsource(product="linux", category="file_event"),
+        fields={"TargetFilename": "/etc/cron.d/x", "CommandLine": "bash -i"},
+    )
+    assert grouping.summary(event) == "/etc/cron.d/x ← bash -i"
+    nobody = msgspec.structs.replace(event, fields={"TargetFilename": "/etc/cron.d/x"})
+    assert grouping.summary(nobody) == "/etc/cron.d/x"
