@@ -53,7 +53,7 @@ HOSTS = [
     "ketoan-pc7",
     "may-chu-thu-dien-tu-du-phong-02.tinh.local",
 ]
-USERS = ["root", "www-data", "nguyen.van.an", "ketoan", ""]
+USERS = ["root", "www-data", "can.bo.mot", "ketoan", ""]
 
 RULE_SOURCE = """title: {title}
 id: {id}

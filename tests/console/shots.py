@@ -33,11 +33,11 @@ def populated() -> World:
     many["history"] = [
         {
             "time_us": NOW_US,
-            "person": "Trần Văn Bình",
+            "person": "Ca trực hai",
             "action": "acknowledge",
             "note": "Đang gọi đơn vị vận hành",
         },
-        {"time_us": NOW_US, "person": "Nguyễn Thị Lan", "action": "reopen", "note": ""},
+        {"time_us": NOW_US, "person": "Ca trực một", "action": "reopen", "note": ""},
     ]
     world.add(many)
     return world

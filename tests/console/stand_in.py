@@ -30,7 +30,7 @@ from starlette.routing import Route
 from collector.console import DIST, IMMUTABLE_PREFIX, SECURITY_HEADERS
 from tests.console.world import World, row_of
 
-USER, PASSWORD, ONE_TIME = "lan.nguyen", "mot-cau-dai-de-nho", "dung-mot-lan-thoi"
+USER, PASSWORD, ONE_TIME = "ca.truc.mot", "mot-cau-dai-de-nho", "dung-mot-lan-thoi"
 CSRF = "csrf-token-of-the-session"
 COOKIE = "__Host-lienphong"
 LOCK_AFTER, LOCK_SECONDS = 3, 65
@@ -49,7 +49,7 @@ def session_of(request: Request, world: World) -> dict[str, Any] | None:
         return None
     return {
         "user": user,
-        "display_name": "Nguyễn Thị Lan" if user == USER else "Quản trị viên",
+        "display_name": "Ca trực một" if user == USER else "Quản trị viên",
         "csrf": CSRF,
         "must_change_password": user == "admin" and world.must_change,
         "language": "vi",

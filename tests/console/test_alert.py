@@ -34,7 +34,7 @@ def test_a_note_goes_with_the_action_into_the_history(open_page: Open, world: Wo
     page.get_by_role("button", name="Tiếp nhận").click()
     expect(page.locator(".status")).to_have_text("Đã tiếp nhận")
     expect(page.get_by_role("blockquote")).to_have_text("Đã gọi đơn vị vận hành")
-    assert world.alerts[ALERT]["history"][-1]["person"] == "Nguyễn Thị Lan"
+    assert world.alerts[ALERT]["history"][-1]["person"] == "Ca trực một"
     page.get_by_role("button", name="Mở lại").click()
     expect(page.locator(".status")).to_have_text("Đang mở")
 
@@ -60,9 +60,9 @@ def test_stepping_to_the_neighbours(open_page: Open) -> None:
 def test_an_open_page_follows_what_happens(open_page: Open, world: World) -> None:
     page = open_page(f"/alerts/{ALERT}")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    world.act([ALERT], "close", "xong", "Trần Văn Bình")
+    world.act([ALERT], "close", "xong", "Ca trực hai")
     expect(page.locator(".status")).to_have_text("Đã đóng")
-    expect(page.get_by_text("Trần Văn Bình")).to_be_visible()
+    expect(page.get_by_text("Ca trực hai")).to_be_visible()
 
 
 def test_an_unknown_alert_says_what_that_may_mean(open_page: Open) -> None:

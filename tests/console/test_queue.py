@@ -135,7 +135,7 @@ def test_undo_restores_each_old_state(open_page: Open, world: World) -> None:
 def test_someone_elses_action_shows_without_moving_rows(open_page: Open, world: World) -> None:
     page = open_page("/")
     expect(count(page)).to_have_text("40 trên 40")
-    world.act([f"{2:032x}"], "close", "", "Trần Văn Bình")
+    world.act([f"{2:032x}"], "close", "", "Ca trực hai")
     row = rows(page).nth(2)
     expect(row).to_contain_text("Đã đóng")
     expect(row.locator(".row")).to_have_class(re.compile("stale"))
